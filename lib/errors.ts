@@ -1,0 +1,68 @@
+/**
+ * The errors that callers of conc catch. Each class is one situation that a caller may want to handle apart;
+ * which exit code a command ends with for each of them is decided in one place, `commands/exit_code.ts`.
+ *
+ * Messages are one line and end without a full stop: what happened, then what to do about it.
+ *
+ * @module
+ */
+
+/** The base of every error that conc throws on purpose. Anything else that is thrown is a defect. */
+export abstract class ConcError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** What the caller asked for makes no sense: an unknown flag, a value out of range. Nothing was changed. */
+export class UsageError extends ConcError {}
+
+/** A wait ran out of its `timeoutMs`. The wait left the primitive as it was. */
+export class TimeoutError extends ConcError {}
+
+/** The caller asked not to wait, and what it wants is taken, full or empty. */
+export class WouldBlockError extends ConcError {}
+
+/** A lease was released twice, or something was released that is not held. Nothing was changed. */
+export class NotHeldError extends ConcError {}
+
+/** The owner of a lease died while holding it, so what the lease guarded may be half done. */
+export class BrokenLeaseError extends ConcError {}
+
+/** The queue or the pool was closed: no item will come, none can be put. */
+export class ClosedError extends ConcError {}
+
+/** conc itself cannot go on: a store that cannot be read, a full disk, a broker that is gone. */
+export class SystemError extends ConcError {}
+
+/** A signal told conc to end. */
+export class InterruptedError extends ConcError {
+  /** The first signal that came, such as `SIGINT`. */
+  readonly signal: string;
+
+  constructor(signal: string) {
+    super(`interrupted by ${signal}`);
+    this.signal = signal;
+  }
+}
+
+/** The command could not be started: it was not found, or cannot be executed. */
+export class SpawnError extends SystemError {
+  /** 127 if it was not found, 126 if it cannot be executed. */
+  readonly exitCode: number;
+
+  constructor(message: string, { exitCode, cause }: { exitCode: number; cause: unknown }) {
+    super(message, { cause });
+    this.exitCode = exitCode;
+  }
+}
+
+/** The operating system's words for what went wrong, without its number. */
+export function reason(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/ \(os error \d+\).*$/s, "").replace(/^(\w+|Failed to spawn '.*?'): /s, "").replace(
+    /\n.*/s,
+    "",
+  );
+}
