@@ -1,0 +1,135 @@
+/**
+ * Which processes are ours. On Linux this process is a subreaper: whatever its descendants leave behind, in whatever process
+ * group or session, becomes its child, so that `/proc` shows every descendant. Elsewhere each child leads a process group
+ * of its own, which stands for all of them; who leaves the group is not found.
+ *
+ * Invariant: a process is waited for by exactly one side. Deno waits for the children that it started ({@link own}); we wait,
+ * pid by pid, for those that we adopted.
+ *
+ * @module
+ */
+
+import { becomeSubreaper, reap } from "./libc.ts";
+import { listProcesses, type ProcessEntry, readEnvironment } from "./proc.ts";
+
+/** A process, or a group of them, that can be signalled. */
+export interface Target {
+  /** Names it for good: a process id that is used again gives another key. */
+  key: string;
+  /** The process id; of a group, its leader's. */
+  pid: number;
+  /** The process group. */
+  pgid: number;
+  /** Whether it is stopped, so that it sees a signal only once it is continued. */
+  stopped: boolean;
+  /** What `Deno.kill` takes: negative for a group. */
+  killId: number;
+}
+
+/** The variable that marks every descendant of one child, also when its parents are gone. */
+export const MARK = "CONC_MARK";
+
+const ADOPTION_INTERVAL_MS = 1_000;
+
+const children = new Set<number>();
+const groups = new Set<number>();
+let adopts: boolean | undefined;
+let adoptionTimer: ReturnType<typeof setInterval> | undefined;
+
+/** Whether this process adopts its descendants' orphans. Asked first, it becomes the one who does. */
+export function adoptsOrphans(): boolean {
+  adopts ??= becomeSubreaper();
+  return adopts;
+}
+
+/** Enters a child that Deno started and waits for. */
+export function own(pid: number): void {
+  children.add(pid);
+  if (!adoptsOrphans()) groups.add(pid);
+  if (adoptionTimer === undefined && adoptsOrphans()) {
+    const timer = setInterval(reapAdopted, ADOPTION_INTERVAL_MS);
+    Deno.unrefTimer(timer);
+    adoptionTimer = timer;
+  }
+}
+
+/** Takes out a child that Deno has waited for. */
+export function disown(pid: number): void {
+  children.delete(pid);
+  if (children.size > 0) return;
+  clearInterval(adoptionTimer);
+  adoptionTimer = undefined;
+}
+
+/** All living descendants of this process. */
+export function allDescendants(): Target[] {
+  if (!adoptsOrphans()) return livingGroups([...groups]);
+  return below(listProcesses(), new Set([Deno.pid]));
+}
+
+/**
+ * The living processes of one child: itself, what descends from it, and the orphans that carry its mark.
+ *
+ * @param pid The child's process id.
+ * @param mark The value of {@link MARK} in its environment.
+ */
+export function descendantsOf(pid: number, mark: string): Target[] {
+  if (!adoptsOrphans()) return livingGroups([pid]);
+  const processes = listProcesses();
+  const wanted = `${MARK}=${mark}`;
+  const roots = processes.filter((entry) =>
+    entry.ppid === Deno.pid && (entry.pid === pid || !children.has(entry.pid) && carries(entry, wanted))
+  );
+  const ids = new Set(roots.map((entry) => entry.pid));
+  return [...roots.filter(lives).map(target), ...below(processes, ids)];
+}
+
+/** Waits for the zombies that we adopted. */
+export function reapAdopted(): void {
+  for (const { pid, ppid, state } of listProcesses()) {
+    if (ppid === Deno.pid && state === "Z" && !children.has(pid)) reap(pid);
+  }
+}
+
+function below(processes: readonly ProcessEntry[], roots: ReadonlySet<number>): Target[] {
+  const childrenOf = Map.groupBy(processes, ({ ppid }) => ppid);
+  const found: Target[] = [];
+  const pending = [...roots];
+  for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
+    for (const entry of childrenOf.get(pid) ?? []) {
+      pending.push(entry.pid);
+      if (lives(entry)) found.push(target(entry));
+    }
+  }
+  return found;
+}
+
+function lives(entry: ProcessEntry): boolean {
+  return entry.state !== "Z" && entry.state !== "X";
+}
+
+function carries(entry: ProcessEntry, variable: string): boolean {
+  return lives(entry) && readEnvironment(entry.pid).includes(variable);
+}
+
+function target({ pid, pgid, startTicks, state }: ProcessEntry): Target {
+  return { key: `${pid}@${startTicks}`, pid, pgid, stopped: state === "T", killId: pid };
+}
+
+function livingGroups(leaders: readonly number[]): Target[] {
+  const killId = (pid: number) => Deno.build.os === "windows" ? pid : -pid;
+  const living = leaders.filter((pid) => answers(killId(pid)));
+  for (const pid of leaders) if (!living.includes(pid) && !children.has(pid)) groups.delete(pid);
+  return living.map((pid) => ({ key: `group ${pid}`, pid, pgid: pid, stopped: false, killId: killId(pid) }));
+}
+
+/** Whether signals reach a process or group: kill(2) with signal 0, which only Node's interface has. */
+function answers(id: number): boolean {
+  try {
+    // The global is loaded when it is first used; an import of node:process would cost every start 40 ms.
+    const { process } = globalThis as unknown as { process: { kill(id: number, signal: 0): boolean } };
+    return process.kill(id, 0);
+  } catch {
+    return false;
+  }
+}

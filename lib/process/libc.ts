@@ -1,0 +1,47 @@
+/**
+ * The two calls to the C library that Deno has no name for. Linux only; elsewhere each function says that it did nothing.
+ *
+ * @module
+ */
+
+const PR_SET_CHILD_SUBREAPER = 36;
+const WNOHANG = 1;
+
+const SYMBOLS = {
+  prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
+  waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+} as const;
+
+let library: Deno.DynamicLibrary<typeof SYMBOLS> | null | undefined;
+
+/**
+ * Makes this process the one that adopts its descendants' orphans (prctl(2), PR_SET_CHILD_SUBREAPER).
+ *
+ * @returns Whether it is now.
+ */
+export function becomeSubreaper(): boolean {
+  return open()?.symbols.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) === 0;
+}
+
+/**
+ * Reaps a zombie child without waiting (waitpid(2), WNOHANG). Only for children that Deno did not start: it waits for its own.
+ *
+ * @param pid The process id of the zombie.
+ * @returns Whether it is gone.
+ */
+export function reap(pid: number): boolean {
+  return open()?.symbols.waitpid(pid, new Int32Array(1), WNOHANG) === pid;
+}
+
+function open(): Deno.DynamicLibrary<typeof SYMBOLS> | null {
+  library ??= Deno.build.os === "linux" ? tryOpen() : null;
+  return library;
+}
+
+function tryOpen(): Deno.DynamicLibrary<typeof SYMBOLS> | null {
+  try {
+    return Deno.dlopen("libc.so.6", SYMBOLS);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What the kernel says of processes: /proc (proc(5)). Linux only; elsewhere the lists are empty.
+ *
+ * @module
+ */
+
+/** One process, as `/proc/PID/stat` shows it. */
+export interface ProcessEntry {
+  pid: number;
+  /** `Z` is a zombie, `T` is stopped. */
+  state: string;
+  /** The parent's process id. */
+  ppid: number;
+  /** The process group. */
+  pgid: number;
+  /** The process group in the foreground of its terminal; -1 without a terminal. */
+  foregroundPgid: number;
+  /** When it started, in clock ticks since boot: with `pid` it names a process for good. */
+  startTicks: number;
+}
+
+/** Every process that can be seen at this moment. */
+export function listProcesses(): ProcessEntry[] {
+  if (Deno.build.os !== "linux") return [];
+  const entries: ProcessEntry[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    const entry = /^\d+$/.test(name) ? readProcess(Number(name)) : undefined;
+    if (entry !== undefined) entries.push(entry);
+  }
+  return entries;
+}
+
+/** One process; undefined if there is none of that id. */
+export function readProcess(pid: number): ProcessEntry | undefined {
+  const stat = readEntry(pid, "stat");
+  if (stat === undefined) return undefined;
+  // The command's name stands in parentheses and may itself hold any of them.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return {
+    pid,
+    state: fields[0]!,
+    ppid: Number(fields[1]),
+    pgid: Number(fields[2]),
+    foregroundPgid: Number(fields[5]),
+    startTicks: Number(fields[19]),
+  };
+}
+
+/** The environment that a process was started with; empty if it cannot be read. */
+export function readEnvironment(pid: number): string[] {
+  return readEntry(pid, "environ")?.split("\0") ?? [];
+}
+
+/** Our process group, if it is in the foreground of a terminal, so that a key pressed there signals the whole group. */
+export function foregroundGroup(): number | undefined {
+  const self = Deno.build.os === "linux" ? readProcess(Deno.pid) : undefined;
+  return self !== undefined && self.foregroundPgid === self.pgid ? self.pgid : undefined;
+}
+
+/** A file of a process; undefined if the process is gone, or is another user's. */
+function readEntry(pid: number, name: "stat" | "environ"): string | undefined {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/${name}`);
+  } catch (error) {
+    // To be refused by Deno itself would mean that no descendant is ever found: that is no answer.
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    return undefined;
+  }
+}

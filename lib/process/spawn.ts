@@ -1,0 +1,153 @@
+/**
+ * Starting a child, and ending it with all that it started.
+ *
+ * @module
+ */
+
+import { reason, SpawnError } from "../errors.ts";
+import { portableWords } from "./command_line.ts";
+import { adoptsOrphans, descendantsOf, disown, MARK, own } from "./descendants.ts";
+import { CANNOT_EXECUTE, type ExitStatus, exitStatus, NOT_FOUND } from "./exit_status.ts";
+import { type EndOptions, endProcesses } from "./terminate.ts";
+
+/** Options of {@link spawn}. */
+export interface SpawnOptions {
+  /** Default `null`: the child reads an end of file. */
+  stdin?: "null" | "inherit" | "piped";
+  /** Default `inherit`. */
+  stdout?: "null" | "inherit" | "piped";
+  /** Default `inherit`. */
+  stderr?: "null" | "inherit" | "piped";
+  /** Variables beside those of this process. */
+  env?: Record<string, string>;
+  /** The directory to start it in. Default: that of this process. */
+  cwd?: string;
+}
+
+/** How a child ended, and why. */
+export interface ChildStatus extends ExitStatus {
+  /** What {@link Child.end} was first told; undefined if the child ended before anybody asked. */
+  cause: string | undefined;
+}
+
+let started = 0;
+
+/**
+ * A process that we started. Invariant: `status` resolves exactly once, with the first cause; what {@link Child.end} was told
+ * later changes nothing.
+ */
+export class Child {
+  /** Its process id. */
+  readonly pid: number;
+  /** How it ended, once it has. */
+  readonly status: Promise<ChildStatus>;
+  readonly #child: Deno.ChildProcess;
+  readonly #mark: string;
+  #cause: string | undefined;
+  #exited = false;
+  #ending: Promise<void> | undefined;
+  readonly #escalate = new AbortController();
+
+  /** Use {@link spawn}. */
+  constructor(child: Deno.ChildProcess, mark: string) {
+    this.#child = child;
+    this.#mark = mark;
+    this.pid = child.pid;
+    own(child.pid);
+    this.status = child.status.then((status) => {
+      disown(child.pid);
+      this.#exited = true;
+      return { ...exitStatus(status), cause: this.#cause };
+    });
+  }
+
+  /** Where it reads from. Throws unless `stdin` was `piped`. */
+  get stdin(): WritableStream<Uint8Array> {
+    return this.#child.stdin;
+  }
+
+  /** What it prints. Throws unless `stdout` was `piped`. */
+  get stdout(): ReadableStream<Uint8Array> {
+    return this.#child.stdout;
+  }
+
+  /** What it prints as errors. Throws unless `stderr` was `piped`. */
+  get stderr(): ReadableStream<Uint8Array> {
+    return this.#child.stderr;
+  }
+
+  /**
+   * Ends the child and all that it started: the signal, the grace, SIGKILL. When the child itself is gone, what it left is asked
+   * with SIGTERM: a shell's background jobs ignore SIGINT. Asked again, it goes on as begun, but `escalate` is obeyed.
+   *
+   * @param cause Why, such as `timeout`. The first cause stays.
+   * @returns When nothing of it lives any more.
+   */
+  end(cause: string, options: EndOptions = {}): Promise<void> {
+    if (!this.#exited) this.#cause ??= cause;
+    const escalate = () => this.#escalate.abort();
+    if (options.escalate?.aborted) escalate();
+    else options.escalate?.addEventListener("abort", escalate, { once: true });
+    this.#ending ??= this.#endTree(options).finally(() =>
+      options.escalate?.removeEventListener("abort", escalate)
+    );
+    return this.#ending;
+  }
+
+  async #endTree({ signal = "SIGTERM", graceMs = 5_000, delivered }: EndOptions): Promise<void> {
+    const find = () => descendantsOf(this.pid, this.#mark);
+    const common = { graceMs, escalate: this.#escalate.signal };
+    await endProcesses(find, { ...common, signal, ...(delivered && { delivered }), until: this.status });
+    if (signal !== "SIGTERM") await endProcesses(find, common);
+    else await endProcesses(find, { ...common, delivered: () => false });
+  }
+}
+
+/**
+ * Starts a process.
+ *
+ * @param words The command and its arguments; no shell looks at them.
+ * @throws {SpawnError} If it cannot be started.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const child = spawn(["sh", "-c", "exit 3"]);
+ * assertEquals(await child.status, { exitCode: 3, signal: undefined, cause: undefined });
+ * ```
+ */
+export function spawn(words: readonly string[], options: SpawnOptions = {}): Child {
+  const { stdin = "null", stdout = "inherit", stderr = "inherit", env = {}, cwd } = options;
+  const [program = "", ...args] = portableWords(words);
+  const mark = `${Deno.pid}.${++started}`;
+  // On Linux orphans are adopted, and the child stays in our process group, as with every Unix tool that runs others.
+  const detached = !adoptsOrphans() && Deno.build.os !== "windows";
+  try {
+    const command = new Deno.Command(program, {
+      args,
+      stdin,
+      stdout,
+      stderr,
+      env: { ...env, [MARK]: mark },
+      ...(cwd !== undefined && { cwd }),
+      ...(detached && { detached }),
+    });
+    return new Child(command.spawn(), mark);
+  } catch (error) {
+    throw spawnError(words[0] ?? "", error);
+  }
+}
+
+function spawnError(program: string, error: unknown): SpawnError {
+  if (error instanceof Deno.errors.NotFound) {
+    return new SpawnError(`cannot run '${program}': command not found: check its name and PATH`, {
+      exitCode: NOT_FOUND,
+      cause: error,
+    });
+  }
+  return new SpawnError(`cannot run '${program}': ${reason(error)}`, {
+    exitCode: CANNOT_EXECUTE,
+    cause: error,
+  });
+}
