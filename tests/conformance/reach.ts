@@ -1,0 +1,38 @@
+/**
+ * The implementations that the conformance suites run over: one entry a reach. A suite codes against the interfaces only, so to hold
+ * another reach to them is to add its entry here.
+ *
+ * @module
+ */
+
+import type { Awaitable, Event, Lock, Queue, QueueKind, RLock, Semaphore } from "../../lib/primitives.ts";
+import { TaskEvent } from "../../lib/task/event.ts";
+import { TaskLock } from "../../lib/task/lock.ts";
+import { TaskQueue } from "../../lib/task/queue.ts";
+import { runAsOwner, TaskRLock } from "../../lib/task/rlock.ts";
+import { TaskSemaphore } from "../../lib/task/semaphore.ts";
+
+/** Makes fresh primitives. What has `Symbol.asyncDispose` is disposed of after its test. */
+export interface Reach {
+  name: string;
+  lock(): Awaitable<Lock>;
+  /** A reentrant lock, and how to be another owner of it; absent where there is none. */
+  rlock?: {
+    make(): Awaitable<RLock>;
+    asOwner<T>(fn: () => Promise<T>): Promise<T>;
+  };
+  semaphore(permits: number): Awaitable<Semaphore>;
+  event(): Awaitable<Event>;
+  queue(options: { kind?: QueueKind; maxSize?: number }): Awaitable<Queue<string>>;
+}
+
+export const reaches: readonly Reach[] = [
+  {
+    name: "task",
+    lock: () => new TaskLock(),
+    rlock: { make: () => new TaskRLock(), asOwner: runAsOwner },
+    semaphore: (permits) => new TaskSemaphore(permits),
+    event: () => new TaskEvent(),
+    queue: (options) => new TaskQueue(options),
+  },
+];
