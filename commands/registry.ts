@@ -1,0 +1,35 @@
+/**
+ * All commands, by name. What is here is all that `conc --help` needs; a command's module is imported when it is called.
+ *
+ * @module
+ */
+
+import type { CommandEntry } from "./declaration.ts";
+
+/** The commands, in the order of the list. */
+export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
+  pool: {
+    brief: "Run a command for every input, several at a time",
+    load: async () => (await import("./pool.ts")).default,
+  },
+  gather: {
+    brief: "Run tasks at once and bring their results together",
+    load: async () => (await import("./gather.ts")).default,
+  },
+  "lock-demo": {
+    brief: "What locks are for, without one and with one",
+    load: async () => (await import("./lock_demo.ts")).default,
+  },
+  sem: {
+    brief: "A semaphore: at most N at a time",
+    load: async () => (await import("./sem.ts")).default,
+  },
+  queue: {
+    brief: "A queue: first in first out, a stack, or by priority",
+    load: async () => (await import("./queue.ts")).default,
+  },
+  completions: {
+    brief: "Print the completion script for bash, zsh or fish",
+    load: async () => (await import("./completions.ts")).default,
+  },
+};

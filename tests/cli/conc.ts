@@ -1,0 +1,163 @@
+/**
+ * Runs conc as a user does: the executable that CONC_BIN names, else the sources.
+ *
+ * @module
+ */
+
+import { fromFileUrl } from "@std/path/from-file-url";
+
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+
+/** The words that start conc. */
+export const CONC: readonly string[] = Deno.env.get("CONC_BIN")
+  ? [new URL(Deno.env.get("CONC_BIN")!, `file://${Deno.cwd()}/`).pathname]
+  : [Deno.execPath(), "run", "-A", "--no-check", `--config=${ROOT}deno.json`, `${ROOT}main.ts`];
+
+/** How a run ended. */
+export interface Result {
+  code: number;
+  stdout: string;
+  stderr: string;
+  stdoutBytes: Uint8Array;
+}
+
+/** Options of {@link conc} and {@link start}. */
+export interface RunOptions {
+  stdin?: string | Uint8Array | undefined;
+  cwd?: string;
+  env?: Record<string, string>;
+}
+
+/** A conc that runs. */
+export class Running {
+  readonly #child: Deno.ChildProcess;
+  readonly #stdout: Promise<Uint8Array>;
+  readonly #stderr: Promise<Uint8Array>;
+
+  constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#stdout = new Response(child.stdout).bytes();
+    this.#stderr = new Response(child.stderr).bytes();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async result(): Promise<Result> {
+    const [{ code }, stdout, stderr] = await Promise.all([this.#child.status, this.#stdout, this.#stderr]);
+    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, stdout: decode(stdout), stderr: decode(stderr), stdoutBytes: stdout };
+  }
+}
+
+/** Starts conc. */
+export function start(args: readonly string[], { stdin, cwd, env = {} }: RunOptions = {}): Running {
+  const [program, ...first] = CONC;
+  const child = new Deno.Command(program!, {
+    args: [...first, ...args],
+    stdin: stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1", ...env },
+    ...(cwd !== undefined && { cwd }),
+  }).spawn();
+  if (stdin !== undefined) void feed(child.stdin, stdin);
+  return new Running(child);
+}
+
+/** Runs conc to its end. */
+export function conc(args: readonly string[], options: RunOptions = {}): Promise<Result> {
+  return start(args, options).result();
+}
+
+/** Makes a directory that has a command `conc` in it, for scripts that a shell runs. */
+export async function binDirectory(parent: string): Promise<string> {
+  const directory = `${parent}/bin`;
+  await Deno.mkdir(directory);
+  const words = CONC.map((word) => `'${word}'`).join(" ");
+  await Deno.writeTextFile(`${directory}/conc`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  return directory;
+}
+
+/** Runs a script with `conc` on the PATH. */
+export async function shell(
+  script: string,
+  { cwd, stdin }: { cwd: string; stdin?: string },
+): Promise<Result> {
+  const bin = await Deno.makeTempDir({ prefix: "conc-bin-" });
+  const path = await binDirectory(bin);
+  try {
+    const child = new Deno.Command("bash", {
+      args: ["-c", script],
+      cwd,
+      stdin: stdin === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+      env: { PATH: `${path}:${Deno.env.get("PATH")}`, NO_COLOR: "1" },
+    }).spawn();
+    if (stdin !== undefined) void feed(child.stdin, stdin);
+    return await new Running(child).result();
+  } finally {
+    await Deno.remove(bin, { recursive: true });
+  }
+}
+
+/** Runs a test body in a directory of its own. */
+export async function inDirectory(body: (directory: string) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "conc-test-" });
+  try {
+    await body(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Waits until something holds; fails after ten seconds. */
+export async function eventually<T>(what: string, probe: () => T | undefined | false): Promise<T> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const found = probe();
+    if (found !== undefined && found !== false) return found as T;
+    if (performance.now() > deadline) throw new Error(`waited ten seconds in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Whether a file is there. */
+export function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a process lives; a zombie does not. */
+export function lives(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch {
+    return false;
+  }
+}
+
+/** The lines of NDJSON. */
+export function records(text: string): Record<string, unknown>[] {
+  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+async function feed(stdin: WritableStream<Uint8Array>, text: string | Uint8Array): Promise<void> {
+  const writer = stdin.getWriter();
+  try {
+    await writer.write(typeof text === "string" ? new TextEncoder().encode(text) : text);
+    await writer.close();
+  } catch {
+    // conc ended before it had read all.
+  }
+}

@@ -1,0 +1,29 @@
+import { assert } from "@std/assert";
+import { fromFileUrl } from "@std/path/from-file-url";
+import { inDirectory, shell } from "./conc.ts";
+
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+
+/** A block of commands in a page; those that install or compile are tried elsewhere. */
+const BLOCK = /^```sh\n(conc [\s\S]*?|\w[^\n]*\| conc [\s\S]*?)^```$/gm;
+
+const pages = ["README.md"];
+for await (const { name } of Deno.readDir(`${ROOT}docs`)) {
+  if (name.endsWith(".md")) pages.push(`docs/${name}`);
+}
+
+for (const page of pages.sort()) {
+  const text = await Deno.readTextFile(ROOT + page);
+  for (const [, block] of text.matchAll(BLOCK)) {
+    const script = block!.trimEnd();
+    Deno.test(`the commands in ${page} run as printed: ${script.split("\n")[0]} …`, async () => {
+      await inDirectory(async (cwd) => {
+        for (const name of ["one.log", "two words.log", "three.txt", "four.ts"]) {
+          await Deno.writeTextFile(`${cwd}/${name}`, `${name}\n`);
+        }
+        const { stdout, stderr } = await shell(`trap 'echo "exit $?" >&2' ERR\n${script}`, { cwd });
+        assert(!/^exit (2|12\d)$/m.test(stderr), `${stdout}${stderr}`);
+      });
+    });
+  }
+}
