@@ -11,6 +11,10 @@ import { TaskLock } from "../../lib/task/lock.ts";
 import { TaskQueue } from "../../lib/task/queue.ts";
 import { runAsOwner, TaskRLock } from "../../lib/task/rlock.ts";
 import { TaskSemaphore } from "../../lib/task/semaphore.ts";
+import { ThreadEvent } from "../../lib/thread/event.ts";
+import { ThreadLock } from "../../lib/thread/lock.ts";
+import { ThreadQueue } from "../../lib/thread/queue.ts";
+import { ThreadSemaphore } from "../../lib/thread/semaphore.ts";
 
 /** Makes fresh primitives. What has `Symbol.asyncDispose` is disposed of after its test. */
 export interface Reach {
@@ -34,5 +38,12 @@ export const reaches: readonly Reach[] = [
     semaphore: (permits) => new TaskSemaphore(permits),
     event: () => new TaskEvent(),
     queue: (options) => new TaskQueue(options),
+  },
+  {
+    name: "thread",
+    lock: () => new ThreadLock(),
+    semaphore: (permits) => new ThreadSemaphore(permits),
+    event: () => new ThreadEvent(),
+    queue: (options) => new ThreadQueue(options),
   },
 ];
