@@ -12,9 +12,11 @@ import { TaskQueue } from "../../lib/task/queue.ts";
 import { runAsOwner, TaskRLock } from "../../lib/task/rlock.ts";
 import { TaskSemaphore } from "../../lib/task/semaphore.ts";
 import { ThreadEvent } from "../../lib/thread/event.ts";
+import type { ThreadHandle } from "../../lib/thread/handle.ts";
 import { ThreadLock } from "../../lib/thread/lock.ts";
 import { ThreadQueue } from "../../lib/thread/queue.ts";
 import { ThreadSemaphore } from "../../lib/thread/semaphore.ts";
+import { Parties, type PartyChannel, Shared } from "./party.ts";
 
 /** Makes fresh primitives. What has `Symbol.asyncDispose` is disposed of after its test. */
 export interface Reach {
@@ -46,4 +48,23 @@ export const reaches: readonly Reach[] = [
     event: () => new ThreadEvent(),
     queue: (options) => new ThreadQueue(options),
   },
+  {
+    name: "thread, between Workers",
+    lock: () => between(new ThreadLock()),
+    semaphore: (permits) => between(new ThreadSemaphore(permits)),
+    event: () => between(new ThreadEvent()),
+    queue: (options) => between(new ThreadQueue<string>(options)),
+  },
 ];
+
+/** Two Workers for all tests: they are there before the first and after the last. */
+const workers = new Parties([1, 2].map(() => {
+  const worker = new Worker(import.meta.resolve("./thread_party.ts"), { type: "module" });
+  const channel: PartyChannel = { send: (request) => worker.postMessage(request), receive: () => {} };
+  worker.onmessage = ({ data }) => channel.receive(data);
+  return channel;
+}));
+
+async function between({ handle }: { handle: ThreadHandle }): Promise<Shared> {
+  return new Shared(workers, await workers.attach(handle));
+}

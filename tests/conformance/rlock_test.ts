@@ -7,7 +7,8 @@ import { conform, conformToModel, countingSignal, eventually, follow, pause, rea
 
 // That an RLock is a Lock, too, is tested with the locks.
 
-const make = (reach: Reach) => reach.rlock?.make();
+const make = (reach: Reach) => reach.rlock!.make();
+const over = (reach: Reach) => reach.rlock !== undefined;
 
 /** Runs a function as another owner of the reach's reentrant locks. */
 function asOwner<T>({ rlock }: Reach, fn: () => Promise<T>): Promise<T> {
@@ -16,6 +17,7 @@ function asOwner<T>({ rlock }: Reach, fn: () => Promise<T>): Promise<T> {
 
 conform("RLock.acquire() lets its owner in again, and no other before the last release", {
   make,
+  over,
   test: async (lock, reach) => {
     const [holder, other] = [makeOwner(reach), makeOwner(reach)];
     const leases: Lease[] = [];
@@ -37,6 +39,7 @@ conform("RLock.acquire() lets its owner in again, and no other before the last r
 
 conform("RLock.acquire() keeps owners that were started side by side apart", {
   make,
+  over,
   test: async (lock, reach) => {
     let inside = 0;
     const task = () =>
@@ -56,6 +59,7 @@ conform("RLock.acquire() keeps owners that were started side by side apart", {
 
 conform("RLock.acquire() makes another owner wait until the last lease is released, in any order", {
   make,
+  over,
   test: async (lock, reach) => {
     const leases = await asOwner(
       reach,
@@ -77,6 +81,7 @@ conform("RLock.acquire() makes another owner wait until the last lease is releas
 
 conform("RLock.acquire() of its owner does not wait behind others", {
   make,
+  over,
   test: async (lock, reach) => {
     const [holder, other] = [makeOwner(reach), makeOwner(reach)];
     const leases = [await holder.run(() => lock.acquire())];
@@ -96,6 +101,7 @@ conform("RLock.acquire() of its owner does not wait behind others", {
 
 conform("RLock.acquire() of another owner times out, is refused and is cancelled while it is held", {
   make,
+  over,
   test: async (lock, reach) => {
     const holder = await asOwner(reach, () => lock.acquire());
     await assertRejects(() => asOwner(reach, () => lock.acquire({ timeoutMs: 5 })), TimeoutError);
@@ -113,6 +119,7 @@ conform("RLock.acquire() of another owner times out, is refused and is cancelled
 
 conform("RLock.acquire() of its owner rejects an aborted signal and a bad timeoutMs", {
   make,
+  over,
   test: async (lock, reach) => {
     await asOwner(reach, async () => {
       using _lease = await lock.acquire();
@@ -126,6 +133,7 @@ conform("RLock.acquire() of its owner rejects an aborted signal and a bad timeou
 
 conform("RLock: releasing a lease twice throws NotHeldError and leaves the other leases", {
   make,
+  over,
   test: async (lock, reach) => {
     await asOwner(reach, async () => {
       const outer = await lock.acquire();
@@ -142,6 +150,7 @@ conform("RLock: releasing a lease twice throws NotHeldError and leaves the other
 
 conform("RLock leaves no listener on a signal when its owner takes it again", {
   make,
+  over,
   test: async (lock, reach) => {
     const { signal, listeners } = countingSignal();
     await asOwner(reach, async () => {
@@ -155,9 +164,9 @@ conform("RLock leaves no listener on a signal when its owner takes it again", {
 });
 
 conformToModel("RLock has as many leases out as its one owner took, whatever is done to it", {
-  make: (reach): { lock: RLock; reach: Reach } | Promise<{ lock: RLock; reach: Reach }> | undefined => {
-    if (reach.rlock === undefined) return undefined;
-    return Promise.resolve(reach.rlock.make()).then((lock) => ({ lock, reach }));
+  over,
+  make: async (reach): Promise<{ lock: RLock; reach: Reach }> => {
+    return { lock: await reach.rlock!.make(), reach };
   },
   steps: fc.record({
     type: fc.constantFrom("acquire" as const, "tryAcquire" as const, "release" as const),

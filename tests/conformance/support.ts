@@ -104,15 +104,17 @@ export function countingSignal(
  */
 export function conform<S extends object>(
   title: string,
-  { make, test }: {
-    make: (reach: Reach) => Awaitable<S> | undefined;
+  { make, over = () => true, test }: {
+    make: (reach: Reach) => Awaitable<S>;
+    /** Which reaches have it. Default: all. */
+    over?: (reach: Reach) => boolean;
     test: (subject: S, reach: Reach) => Awaitable<void>;
   },
 ): void {
-  for (const reach of reaches) {
+  for (const reach of reaches.filter(over)) {
     Deno.test(`${title} (${reach.name})`, async () => {
       const subject = await make(reach);
-      if (subject !== undefined) await disposing(subject, () => test(subject, reach));
+      await disposing(subject, () => test(subject, reach));
     });
   }
 }
@@ -120,18 +122,20 @@ export function conform<S extends object>(
 /** Runs a random program against each reach, on a fresh subject each time. */
 export function conformToModel<S extends object, Step>(
   title: string,
-  { make, steps, run }: {
-    make: (reach: Reach) => Awaitable<S> | undefined;
+  { make, over = () => true, steps, run }: {
+    make: (reach: Reach) => Awaitable<S>;
+    /** Which reaches have it. Default: all. */
+    over?: (reach: Reach) => boolean;
     steps: fc.Arbitrary<Step>;
     run: (subject: S, program: Step[]) => Promise<void>;
   },
 ): void {
-  for (const reach of reaches) {
+  for (const reach of reaches.filter(over)) {
     Deno.test(`${title} (${reach.name})`, async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(steps, { maxLength: 40 }), async (program) => {
           const subject = await make(reach);
-          if (subject !== undefined) await disposing(subject, () => run(subject, program));
+          await disposing(subject, () => run(subject, program));
         }),
         { numRuns: 100, interruptAfterTimeLimit: DEADLINE_MS, markInterruptAsFailure: false },
       );
