@@ -6,7 +6,7 @@
 
 import type { Event, EventOccurrence, EventStatistics, WaitOptions } from "../primitives.ts";
 import { Arena, ARENA_WORDS, makeArena } from "./arena.ts";
-import { type Breakable, buffersOf, type ThreadHandle } from "./handle.ts";
+import { type Breakable, checkedHandle, type ThreadHandle } from "./handle.ts";
 import { makeMemory, Monitor, OWN, RESULT, STATE, State } from "./monitor.ts";
 import { LINE_WORDS, WaitingLine } from "./waiting_line.ts";
 
@@ -65,7 +65,7 @@ export class ThreadEvent implements Event, Breakable {
    */
   constructor({ capacity, handle }: ThreadEventOptions = {}) {
     this.handle = handle ?? { kind: "event", buffers: [makeMemory(capacity), makeArena(MAX_DATA_BYTES)] };
-    const [buffer, arena] = buffersOf(this.handle, "event");
+    const [buffer, arena] = this.handle.buffers;
     this.#monitor = new Monitor(buffer!);
     this.#words = this.#monitor.words;
     this.#occurrences = new Arena({ words: this.#words, at: ARENA, buffer: arena! });
@@ -83,7 +83,7 @@ export class ThreadEvent implements Event, Breakable {
    * @throws {TypeError} If it is no event's.
    */
   static attach(handle: ThreadHandle<"event">): ThreadEvent {
-    return new ThreadEvent({ handle });
+    return new ThreadEvent({ handle: checkedHandle(handle, "event") });
   }
 
   /**

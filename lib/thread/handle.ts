@@ -13,18 +13,19 @@ export interface ThreadHandle<Kind extends string = string> {
 }
 
 /**
- * The memory of a handle.
+ * The handle that was posted, if it is of the right primitive.
  *
  * @param kind Which primitive it must be of.
  * @throws {TypeError} If it is of another one, or none.
  */
-export function buffersOf<Kind extends string>(handle: ThreadHandle<Kind>, kind: Kind): SharedArrayBuffer[] {
-  if (handle?.kind !== kind) {
-    throw new TypeError(
-      `cannot attach as 'handle' must be that of a ${kind}: received ${handle?.kind ?? typeof handle}`,
-    );
-  }
-  return [...handle.buffers];
+export function checkedHandle<Kind extends string>(
+  handle: ThreadHandle<Kind>,
+  kind: Kind,
+): ThreadHandle<Kind> {
+  if (handle?.kind === kind) return handle;
+  throw new TypeError(
+    `cannot attach as 'handle' must be that of a ${kind}: received ${handle?.kind ?? typeof handle}`,
+  );
 }
 
 /** What can lose its holders: the Workers of a pool. */

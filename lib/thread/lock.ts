@@ -5,7 +5,7 @@
  */
 
 import type { Lease, Lock, LockStatistics, WaitOptions } from "../primitives.ts";
-import { type Breakable, buffersOf, type ThreadHandle } from "./handle.ts";
+import { type Breakable, checkedHandle, type ThreadHandle } from "./handle.ts";
 import { makeMemory } from "./monitor.ts";
 import { makePermits, SharedPermits } from "./permits.ts";
 
@@ -60,7 +60,7 @@ export class ThreadLock implements Lock, Breakable {
    */
   constructor({ capacity, handle }: ThreadLockOptions = {}) {
     this.handle = handle ?? { kind: "lock", buffers: [makePermits(makeMemory(capacity), 1)] };
-    const [buffer] = buffersOf(this.handle, "lock");
+    const [buffer] = this.handle.buffers;
     this.#permits = new SharedPermits(buffer!, { what: "a lock", tellsOfDeath: true });
   }
 
@@ -71,7 +71,7 @@ export class ThreadLock implements Lock, Breakable {
    * @throws {TypeError} If it is no lock's.
    */
   static attach(handle: ThreadHandle<"lock">): ThreadLock {
-    return new ThreadLock({ handle });
+    return new ThreadLock({ handle: checkedHandle(handle, "lock") });
   }
 
   /**

@@ -146,14 +146,16 @@ export class Monitor {
     words[slot + STATE] = State.FREE;
   }
 
-  /** The slots of a thread. Only inside. */
+  /** The slots of a thread, first those that wait: so that nothing it loses is granted to it again. Only inside. */
   slotsOf(thread: number): number[] {
     const { words } = this;
-    const found: number[] = [];
+    const waiting: number[] = [];
+    const others: number[] = [];
     for (let slot = HEADER_WORDS; slot < words[USED_WORDS]!; slot += SLOT_WORDS) {
-      if (words[slot + OWNER] === thread) found.push(slot);
+      if (words[slot + OWNER] !== thread) continue;
+      (words[slot + STATE] === State.WAITING ? waiting : others).push(slot);
     }
-    return found;
+    return [...waiting, ...others];
   }
 
   /**

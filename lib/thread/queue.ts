@@ -17,7 +17,7 @@ import type {
 import { checkCount } from "../task/check.ts";
 import { Arena, ARENA_WORDS, makeArena } from "./arena.ts";
 import { decode, encode } from "./codec.ts";
-import { type Breakable, buffersOf, type ThreadHandle } from "./handle.ts";
+import { type Breakable, checkedHandle, type ThreadHandle } from "./handle.ts";
 import { Heap, HEAP_WORDS, makeHeap } from "./heap.ts";
 import { LINE, makeMemory, Monitor, OWN, REQUEST, RESULT, STATE, State } from "./monitor.ts";
 import { LINE_WORDS, WaitingLine } from "./waiting_line.ts";
@@ -90,7 +90,7 @@ export class ThreadQueue<T> implements Queue<T>, Breakable {
    */
   constructor({ handle, ...options }: ThreadQueueOptions = {}) {
     this.handle = handle ?? makeHandle(options);
-    const [buffer, arena, heap] = buffersOf(this.handle, "queue");
+    const [buffer, arena, heap] = this.handle.buffers;
     const monitor = this.#monitor = new Monitor(buffer!);
     const words = this.#words = monitor.words;
     this.#items = new Arena({ words, at: ARENA, buffer: arena! });
@@ -122,7 +122,7 @@ export class ThreadQueue<T> implements Queue<T>, Breakable {
    * @throws {TypeError} If it is no queue's.
    */
   static attach<T>(handle: ThreadHandle<"queue">): ThreadQueue<T> {
-    return new ThreadQueue<T>({ handle });
+    return new ThreadQueue<T>({ handle: checkedHandle(handle, "queue") });
   }
 
   /**

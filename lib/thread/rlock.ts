@@ -7,7 +7,7 @@
 import { BrokenLeaseError } from "../errors.ts";
 import type { Lease, RLock, RLockStatistics, WaitOptions } from "../primitives.ts";
 import { refuse } from "../task/waiters.ts";
-import { type Breakable, buffersOf, type ThreadHandle } from "./handle.ts";
+import { type Breakable, checkedHandle, type ThreadHandle } from "./handle.ts";
 import { type SlotLender, ThreadLease } from "./lease.ts";
 import { makeMemory, Monitor, OWN, OWNER, RESULT, SERIAL, STATE, State } from "./monitor.ts";
 import { threadId } from "./thread_id.ts";
@@ -59,7 +59,7 @@ export class ThreadRLock implements RLock, Breakable, SlotLender {
    */
   constructor({ capacity, handle }: ThreadRLockOptions = {}) {
     this.handle = handle ?? { kind: "rlock", buffers: [makeMemory(capacity)] };
-    const [buffer] = buffersOf(this.handle, "rlock");
+    const [buffer] = this.handle.buffers;
     this.#monitor = new Monitor(buffer!);
     this.words = this.#monitor.words;
     this.#line = new WaitingLine(this.#monitor, {
@@ -77,7 +77,7 @@ export class ThreadRLock implements RLock, Breakable, SlotLender {
    * @throws {TypeError} If it is no reentrant lock's.
    */
   static attach(handle: ThreadHandle<"rlock">): ThreadRLock {
-    return new ThreadRLock({ handle });
+    return new ThreadRLock({ handle: checkedHandle(handle, "rlock") });
   }
 
   /**

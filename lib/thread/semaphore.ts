@@ -6,7 +6,7 @@
 
 import type { AcquireOptions, Lease, Semaphore, SemaphoreStatistics } from "../primitives.ts";
 import { checkCount } from "../task/check.ts";
-import { type Breakable, buffersOf, type ThreadHandle } from "./handle.ts";
+import { type Breakable, checkedHandle, type ThreadHandle } from "./handle.ts";
 import { makeMemory } from "./monitor.ts";
 import { makePermits, MOST_PERMITS, SharedPermits, tooHeavy } from "./permits.ts";
 
@@ -52,7 +52,7 @@ export class ThreadSemaphore implements Semaphore, Breakable {
       kind: "semaphore",
       buffers: [makePermits(makeMemory(capacity), checkedPermits("make a semaphore", permits))],
     };
-    const [buffer] = buffersOf(this.handle, "semaphore");
+    const [buffer] = this.handle.buffers;
     this.#permits = new SharedPermits(buffer!, { what: "a semaphore", tellsOfDeath: false });
   }
 
@@ -63,7 +63,7 @@ export class ThreadSemaphore implements Semaphore, Breakable {
    * @throws {TypeError} If it is no semaphore's.
    */
   static attach(handle: ThreadHandle<"semaphore">): ThreadSemaphore {
-    return new ThreadSemaphore(1, { handle });
+    return new ThreadSemaphore(1, { handle: checkedHandle(handle, "semaphore") });
   }
 
   /**
