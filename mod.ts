@@ -3,6 +3,8 @@
  *
  * - Interfaces, and which primitive to use when: `Lock`, `RLock`, `Semaphore`, `Event`, `Queue`.
  * - Task reach, one event loop: `TaskLock`, `TaskRLock`, `TaskSemaphore`, `TaskEvent`, `TaskQueue`, `TaskPool`, `gather`.
+ * - Thread reach, the Workers of one process: `ThreadLock`, `ThreadRLock`, `ThreadSemaphore`, `ThreadEvent`, `ThreadQueue`. Each has a
+ *   `handle` to post to another Worker, where `attach` makes the same primitive of it.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
  *
  * @example
@@ -30,3 +32,10 @@ export * from "./lib/task/pool.ts";
 export * from "./lib/task/queue.ts";
 export * from "./lib/task/rlock.ts";
 export * from "./lib/task/semaphore.ts";
+export * from "./lib/thread/event.ts";
+export type { Breakable, ThreadHandle } from "./lib/thread/handle.ts";
+export * from "./lib/thread/lock.ts";
+export * from "./lib/thread/queue.ts";
+export * from "./lib/thread/rlock.ts";
+export * from "./lib/thread/semaphore.ts";
+export { threadId } from "./lib/thread/thread_id.ts";

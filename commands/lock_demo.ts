@@ -23,6 +23,7 @@ import { Interrupts } from "./interrupt.ts";
 
 const STAGES = {
   task: async (): Promise<Stage> => (await import("../lib/demo/task_stage.ts")).taskStage,
+  thread: async (): Promise<Stage> => (await import("../lib/demo/thread_stage.ts")).threadStage,
 };
 
 type Reach = keyof typeof STAGES;

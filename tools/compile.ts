@@ -14,8 +14,8 @@ import { FALLBACK_VERSION, fallbackRuntime } from "./denort.ts";
 const ROOT = `${import.meta.dirname}/../`;
 /** What conc may do. Nothing less than all lets a program read another process's entry in /proc, where descendants are found. */
 const PERMISSIONS = ["--allow-all"];
-/** The modules that Workers run; each becomes a file of its own beside main.js. */
-const WORKERS: readonly string[] = [];
+/** The modules that Workers run. Each becomes a file of its own, which whoever starts it resolves as `./NAME.ts`. */
+const WORKERS: readonly string[] = ["lib/demo/thread_actor.ts"];
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
@@ -100,7 +100,24 @@ async function bundle(directory: string): Promise<string[]> {
   ];
   const bundled = await run([Deno.execPath(), ...args, ...entries]);
   if (!bundled.success) throw new Error(`cannot bundle: ${bundled.stderr.trim()}`);
-  return [`${directory}/main.js`, ...WORKERS.map((path) => `${directory}/${path.replace(/\.ts$/, ".js")}`)];
+  await resolveWorkers(directory);
+  return ["main.ts", ...WORKERS].map((path) => `${directory}/${bundledName(path)}`);
+}
+
+/** Has the bundle's files, which are all in one directory, find the files of the Workers. */
+async function resolveWorkers(directory: string): Promise<void> {
+  for await (const { name, isFile } of Deno.readDir(directory)) {
+    if (!isFile) continue;
+    let text = await Deno.readTextFile(`${directory}/${name}`);
+    for (const path of WORKERS) {
+      text = text.replaceAll(`"./${path.split("/").at(-1)}"`, `"./${bundledName(path)}"`);
+    }
+    await Deno.writeTextFile(`${directory}/${name}`, text);
+  }
+}
+
+function bundledName(path: string): string {
+  return path.replace(/\.ts$/, ".js");
 }
 
 function executableName(target: string | undefined): string {

@@ -11,11 +11,9 @@ import type { Tell } from "./tell.ts";
 
 const TIMES = 3;
 
-/** What is played. */
+/** What each of the two needs. */
 export interface ReentrantOptions {
   lock: Lock;
-  /** Runs a function as an owner of its own. */
-  asOwner: <T>(fn: () => Promise<T>) => Promise<T>;
   tell: Tell;
   /** How long the owner waits for the lock that it has. */
   timeoutMs: number;
@@ -23,29 +21,39 @@ export interface ReentrantOptions {
 }
 
 /**
- * The owner takes the lock three times; the other gets it after the third release.
+ * Plays both parts in one event loop: the owner takes the lock three times; the other gets it after the third release.
  *
+ * @param asOwner Runs a function as an owner of its own.
  * @returns Whether the owner could take it again.
  */
-export async function takeAgain(options: ReentrantOptions): Promise<boolean> {
-  const { lock, asOwner, tell, signal } = options;
+export async function takeAgain(
+  options: ReentrantOptions,
+  asOwner: <T>(fn: () => Promise<T>) => Promise<T>,
+): Promise<boolean> {
   const held = Promise.withResolvers<void>();
   const owner = asOwner(() => takeThreeTimes(options, held.resolve)).catch((error) => {
     held.reject(error);
     throw error;
   });
-  const other = held.promise.then(() =>
-    asOwner(async () => {
-      await tell({ who: "other", step: "waits for it" });
-      using _lease = await lock.acquire({ signal });
-      await tell({ who: "other", step: "holds it", depth: 1 });
-    })
-  );
+  const other = held.promise.then(() => asOwner(() => takeOnce(options)));
   const [isReentrant] = await Promise.all([owner, other]);
   return isReentrant;
 }
 
-async function takeThreeTimes(
+/** The other's part. */
+export async function takeOnce({ lock, tell, signal }: ReentrantOptions): Promise<void> {
+  await tell({ who: "other", step: "waits for it" });
+  using _lease = await lock.acquire({ signal });
+  await tell({ who: "other", step: "holds it", depth: 1 });
+}
+
+/**
+ * The owner's part.
+ *
+ * @param onHeld Called once it holds the lock: then the other may come.
+ * @returns Whether it could take the lock again.
+ */
+export async function takeThreeTimes(
   { lock, tell, timeoutMs, signal }: ReentrantOptions,
   onHeld: () => void,
 ): Promise<boolean> {

@@ -45,7 +45,7 @@ export const taskStage: Stage = {
   },
 
   async reentrant({ lock: kind, tell, timeoutMs, signal }) {
-    return await takeAgain({ lock: makeLock(kind)!, asOwner: runAsOwner, tell, timeoutMs, signal });
+    return await takeAgain({ lock: makeLock(kind)!, tell, timeoutMs, signal }, runAsOwner);
   },
 };
 
