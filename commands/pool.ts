@@ -405,7 +405,7 @@ async function openPoolInputs(
   sources: InputSource[],
 ): Promise<Inputs> {
   if (sources.length === 0 && context.stdinIsTerminal && !flags.quiet) {
-    await say(context, "reading inputs from the terminal, one a line: Ctrl-D ends them, Ctrl-C ends conc");
+    await say(context, "reading inputs from the terminal, one a line: Ctrl-D ends them");
   }
   const inputs = await openInputs(sources, {
     get stdin() {

@@ -176,7 +176,7 @@ export class JobRun {
       throw error;
     }
     const isCut = !succeeded(status) && CUT.includes(status.cause);
-    this.#tally.done += 1;
+    if (!isCut) this.#tally.done += 1;
     if (!succeeded(status) && !isCut) this.#tally.failed += 1;
     const isJson = this.#options.output === "json";
     job.output.end(
