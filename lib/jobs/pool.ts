@@ -259,7 +259,9 @@ export class JobPool<J> {
       if (succeeded(end.status)) break;
       if (end.status.cause === "memory") attempt -= 1;
     }
-    return end;
+    // What failed and might have been tried again, had the pool not stopped, was cut off.
+    if (end === undefined || succeeded(end.status) || end.attempts >= tries) return end;
+    return { ...end, status: { ...end.status, cause: this.#ending?.cause ?? "halted" } };
   }
 
   async #attempt(job: J, where: { slot: number; attempt: number }): Promise<JobEnd<J>> {

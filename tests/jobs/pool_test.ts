@@ -310,6 +310,31 @@ Deno.test("JobPool halts at once with now, and lets jobs finish with soon", asyn
   }
 });
 
+Deno.test("JobPool takes a job that failed, and was to be tried again when the pool stopped, for cut off", async () => {
+  const ended: JobEnd<number>[] = [];
+  const stop = new AbortController();
+  const pool = new JobPool<number>({
+    slots: 1,
+    tries: 2,
+    retryDelayMs: 3_600_000,
+    admission: new Admission({}),
+    start: () => {
+      const attempt = new FakeAttempt();
+      attempt.exit(1);
+      return attempt;
+    },
+    observe: () => setTimeout(() => stop.abort(new Error("stop"))),
+    ended: (end) => Promise.resolve(void ended.push(end)),
+    dropped: () => {},
+    signal: stop.signal,
+  });
+  async function* source() {
+    yield* [1, 2];
+  }
+  assertEquals(await pool.run(source()), { succeeded: 0, failed: 0, cut: 1, halted: false });
+  assertEquals(ended.map(({ attempts, status }) => [attempts, status.cause]), [[1, "interrupted"]]);
+});
+
 Deno.test("JobPool opens no more slots than there are jobs", async () => {
   const started: number[] = [];
   const pool = new JobPool<number>({
