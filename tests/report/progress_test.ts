@@ -89,6 +89,5 @@ Deno.test("Progress wipes no output away that ended within a line", async () => 
     await stdout.write("data");
     await eventually("a line is drawn", () => screen.text.includes("done"));
   }
-  const drawing = "1/4 done (2";
-  assertEquals(screen.text.replace(/(\x1b\[2K\r1\/4 done \(2)+\n$/, ""), `data\n${drawing}`);
+  assertEquals(screen.text.split("\x1b[2K\r")[0], "data\n1/4 done (2");
 });
