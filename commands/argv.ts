@@ -20,7 +20,7 @@ export interface FlagTable {
 
 /** The command line, taken apart. */
 export interface CanonicalArgv {
-  /** Flags as Stricli reads them: `--jobs=4`, `--keep-order`. */
+  /** Flags in one spelling: `--jobs=4`, `--keep-order`. */
   flags: string[];
   /** All other words, in order. */
   words: string[];

@@ -86,11 +86,7 @@ function bash(places: readonly Place[]): string {
     ];
     return `    ${quote(path.join(" "))}) words=${quote(words.join(" "))} ;;`;
   });
-  const values = places.flatMap(({ path, flags }) =>
-    Object.entries(flags).filter(([, flag]) => flag.values !== undefined).map(([name, flag]) =>
-      `    ${quote([...path, `--${name}`].join(" "))}) words=${quote(flag.values!.join(" "))} ;;`
-    )
-  );
+  const values = valueCases(places, (values) => `words=${quote(values.join(" "))}`);
   const paths = places.filter(({ path }) => path.length > 0).map(({ path }) => quote(path.join(" "))).join(
     "|",
   );
@@ -115,6 +111,15 @@ complete -o default -F _conc conc
 `;
 }
 
+/** A case for each flag that takes one of a few values: where it was typed just before. */
+function valueCases(places: readonly Place[], assign: (values: readonly string[]) => string): string[] {
+  return places.flatMap(({ path, flags }) =>
+    Object.entries(flags).filter(([, flag]) => flag.values !== undefined).map(([name, flag]) =>
+      `    ${quote([...path, `--${name}`].join(" "))}) ${assign(flag.values!)} ;;`
+    )
+  );
+}
+
 function zsh(places: readonly Place[]): string {
   const cases = places.map(({ path, subcommands, flags, letters }) => {
     const words = [
@@ -125,6 +130,7 @@ function zsh(places: readonly Place[]): string {
     ];
     return `    ${quote(path.join(" "))}) choices=(${words.join(" ")}) ;;`;
   });
+  const values = valueCases(places, (values) => `choices=(${values.map(quote).join(" ")})`);
   const paths = places.filter(({ path }) => path.length > 0).map(({ path }) => quote(path.join(" "))).join(
     "|",
   );
@@ -142,8 +148,10 @@ _conc() {
   case "$path_so_far" in
 ${cases.join("\n")}
   esac
-  _describe -t commands conc choices
-  _files
+  case "$path_so_far $words[CURRENT-1]" in
+${values.join("\n")}
+  esac
+  _describe -t commands conc choices || _files
 }
 if [ "$funcstack[1]" = _conc ]; then _conc "$@"; else compdef _conc conc; fi
 `;

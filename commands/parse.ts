@@ -89,11 +89,20 @@ export async function parseCommandLine(
     },
   );
   const nowhere = { write: () => {} };
-  await run(application, [...canonical.flags, "--", ...canonical.words], {
+  await run(application, [...canonical.flags.flatMap(separate), "--", ...canonical.words], {
     process: { stdout: nowhere, stderr: nowhere },
   });
   if (parsed === undefined) throw usageError(failure);
   return parsed;
+}
+
+/**
+ * Stricli takes `--name=value` for a word if the value is empty or has several lines. Such a value goes into a word of its own, which
+ * looks like no flag.
+ */
+function separate(flag: string): string[] {
+  const [, name, value] = /^(--[^=]+)=(|.*[\n\r\u2028\u2029].*)$/s.exec(flag) ?? [];
+  return name === undefined ? [flag] : [name, value!];
 }
 
 function usageError(failure: unknown): unknown {

@@ -24,7 +24,7 @@ import { parseDuration } from "../lib/time/duration.ts";
 import { parseCount, parsePercentage, parseRate, parseSize } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { FAILURE, SUCCESS } from "./exit_code.ts";
+import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
 
 type PoolFlags = {
@@ -168,10 +168,10 @@ conc. Exit code: 0, 1 if any job failed, 127 if there is no such command.`,
     },
     load: {
       kind: "parsed",
-      parse: parsePercentage,
+      parse: parseLoad,
       optional: true,
-      placeholder: "P%",
-      brief: "Start none while more processes run than P% of the processors",
+      placeholder: "P%|N",
+      brief: "Start none while more processes run than P% of the processors, or than N",
     },
     memfree: {
       kind: "parsed",
@@ -228,7 +228,7 @@ conc. Exit code: 0, 1 if any job failed, 127 if there is no such command.`,
 
 async function runPool(context: Context, flags: PoolFlags & CommonFlags, words: string[]): Promise<number> {
   const { command, sources } = splitSources(words);
-  for (const path of flags.argFile ?? []) sources.push({ kind: "file", path, linked: false });
+  sources.unshift(...(flags.argFile ?? []).map((path) => ({ kind: "file" as const, path, linked: false })));
   const passesNone = flags.maxArgs === 0;
   const shell = flags.shell === undefined ? {} : { shell: flags.shell };
   const template = new Template(command, { ...shell, append: !passesNone });
@@ -333,7 +333,9 @@ async function report(
 ): Promise<number> {
   const { succeeded, failed, cut, skipped, halted, onDoneFailed } = summary;
   const isSuccess = (failed === 0 || (halted && flags.halt!.isSuccess)) && onDoneFailed === 0;
-  const exitCode = isSuccess ? SUCCESS : FAILURE;
+  const interruption: unknown = interrupts.first.reason;
+  const isInterrupted = interruption instanceof InterruptedError;
+  const exitCode = isInterrupted ? exitCodeOf(interruption) : isSuccess ? SUCCESS : FAILURE;
   const jobs = succeeded + failed;
   if (flags.json) {
     const counts = { jobs, succeeded, failed, cut, skipped, onDoneFailed, halted };
@@ -341,8 +343,7 @@ async function report(
       ndjson({ type: "summary", ...counts, exitCode, durationMs: Math.round(durationMs * 1_000) / 1_000 }),
     );
   }
-  const interruption: unknown = interrupts.first.reason;
-  if (interruption instanceof InterruptedError) {
+  if (isInterrupted) {
     const hint = flags.joblog === undefined ? "" : ": --resume goes on from here";
     if (!flags.quiet) {
       await say(
@@ -404,7 +405,7 @@ async function openPoolInputs(
   sources: InputSource[],
 ): Promise<Inputs> {
   if (sources.length === 0 && context.stdinIsTerminal && !flags.quiet) {
-    await say(context, "reading inputs from the terminal, one a line: Ctrl-D ends them, Ctrl-C ends conc");
+    await say(context, "reading inputs from the terminal, one a line: Ctrl-D ends them");
   }
   const inputs = await openInputs(sources, {
     get stdin() {
@@ -464,6 +465,12 @@ function parseJobs(text: string): number {
   }
   if (match[1] !== "") return processors + number;
   return match[3] === "" ? number : Math.max(1, Math.floor(processors * number / 100));
+}
+
+/** Reads `80%` of the processors, or as GNU parallel does a number of processes; gives a percentage either way. */
+function parseLoad(text: string): number {
+  const number = parsePercentage(text);
+  return text.endsWith("%") ? number : number * 100 / navigator.hardwareConcurrency;
 }
 
 function parseTimeout(text: string): { ms: number } | { percent: number } {

@@ -47,14 +47,23 @@ export class InterruptedError extends ConcError {
   }
 }
 
+/** See {@link SpawnError.fault}. */
+export type SpawnFault = "program" | "arguments" | "shortage";
+
 /** The command could not be started: it was not found, or cannot be executed. */
 export class SpawnError extends SystemError {
   /** 127 if it was not found, 126 if it cannot be executed. */
   readonly exitCode: number;
+  /** What was wrong: the program, whatever its arguments; these arguments; or the moment, as the system was short of something. */
+  readonly fault: SpawnFault;
 
-  constructor(message: string, { exitCode, cause }: { exitCode: number; cause: unknown }) {
+  constructor(
+    message: string,
+    { exitCode, cause, fault = "program" }: { exitCode: number; cause: unknown; fault?: SpawnFault },
+  ) {
     super(message, { cause });
     this.exitCode = exitCode;
+    this.fault = fault;
   }
 }
 

@@ -141,11 +141,17 @@ export function readJoblog(path: string, mode: ResumeMode): Resume {
   for (const [index, line] of lines.entries()) {
     const match = LINE.exec(line);
     if (match === null) {
-      throw new UsageError(`cannot resume from '${path}' as line ${index + 2} is no joblog's`);
+      throw new UsageError(
+        `cannot resume from '${path}' as line ${
+          index + 2
+        } is no joblog's: take that line out, or begin a new log`,
+      );
     }
     const [, seq, exitValue, signal, command] = match;
     const ofCommand = runs.get(command!) ?? new Map<string, boolean>();
-    ofCommand.set(seq!, exitValue === "0" && signal === "0");
+    // Only a job that had failed is run again under its number: behind one that succeeded it is another job's.
+    const run = ofCommand.get(seq!) === true ? `${seq} ${ofCommand.size}` : seq!;
+    ofCommand.set(run, exitValue === "0" && signal === "0");
     runs.set(command!, ofCommand);
   }
   return new Resume(runs, mode);

@@ -116,6 +116,8 @@ export class JobPool<J> {
   readonly #stop = new AbortController();
   readonly #durations = new RunningMedian();
   readonly #summary: PoolSummary = { succeeded: 0, failed: 0, cut: 0, halted: false };
+  /** Jobs that wait for another to end, as the system is short of what it takes to start them; first come first served. */
+  readonly #short: (() => void)[] = [];
   #failure: { error: unknown } | undefined;
   #ending: { cause: EndCause; options: EndOptions } | undefined;
   /** How many jobs there are, once that is known. */
@@ -163,6 +165,7 @@ export class JobPool<J> {
   /** Stops: no new jobs; what runs is ended, or with `soon` finished. */
   #halt(when: "now" | "soon", cause: EndCause, signal: Deno.Signal = "SIGTERM"): void {
     this.#stop.abort();
+    for (const wake of this.#short.splice(0)) wake();
     if (when === "soon" || this.#ending !== undefined) return;
     // What was typed at the terminal has reached our whole process group already.
     const typedFor = signal === "SIGINT" ? foregroundGroup() : undefined;
@@ -245,11 +248,20 @@ export class JobPool<J> {
         break;
       }
       if (signal.aborted) break;
-      end = await this.#attempt(job, { slot, attempt });
+      const tried = await this.#attempt(job, { slot, attempt });
+      if (tried.error?.fault === "shortage" && this.#running.size > 0) {
+        if (!signal.aborted) await new Promise<void>((resolve) => this.#short.push(resolve));
+        attempt -= 1;
+        continue;
+      }
+      this.#short.shift()?.();
+      end = tried;
       if (succeeded(end.status)) break;
       if (end.status.cause === "memory") attempt -= 1;
     }
-    return end;
+    // What failed and might have been tried again, had the pool not stopped, was cut off.
+    if (end === undefined || succeeded(end.status) || end.attempts >= tries) return end;
+    return { ...end, status: { ...end.status, cause: this.#ending?.cause ?? "halted" } };
   }
 
   async #attempt(job: J, where: { slot: number; attempt: number }): Promise<JobEnd<J>> {

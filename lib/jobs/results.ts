@@ -22,6 +22,7 @@ export class Results {
    * @throws {UsageError} If it cannot.
    */
   constructor(root: string) {
+    if (root === "") throw new UsageError("cannot write results to '' as it must be a directory's name");
     this.#root = root;
     try {
       Deno.mkdirSync(root, { recursive: true });

@@ -5,11 +5,13 @@
  */
 
 import { textToBytes } from "../bytes.ts";
+import { SpawnError } from "../errors.ts";
 import { capture, type StreamName } from "../process/capture.ts";
-import { describeStatus, NOT_FOUND, signalNumber, succeeded } from "../process/exit_status.ts";
-import { type ChildStatus, spawn } from "../process/spawn.ts";
+import { describeStatus, signalNumber, succeeded } from "../process/exit_status.ts";
+import { isReaderGone } from "../process/libc.ts";
+import { type Child, type ChildStatus, spawn } from "../process/spawn.ts";
 import { bytesEntry } from "../report/ndjson.ts";
-import type { Output } from "../report/output.ts";
+import { type Output, ReaderGoneError } from "../report/output.ts";
 import type { Inputs } from "./input.ts";
 import type { Joblog, Resume } from "./joblog.ts";
 import {
@@ -156,7 +158,7 @@ export class JobRun {
       env: { CONC_SEQ: String(seq), CONC_SLOT: String(slot) },
     });
     const end: Attempt["end"] = (cause, options) => child.end(cause, options);
-    if (through) return { finished: child.status, end };
+    if (through) return { finished: uncaptured(child), end };
     const take = (stream: StreamName, bytes: Uint8Array) => {
       files?.write(stream, bytes);
       return mode === "through" ? this.#options[stream].write(bytes) : output.take(stream, bytes);
@@ -169,12 +171,12 @@ export class JobRun {
     job.files?.[Symbol.dispose]();
     const command = this.#options.template.fill({ args: job.args, seq: job.seq, slot });
     // What cannot be started for one input cannot be started for any: it is said once, and not a million times.
-    if (error?.exitCode === NOT_FOUND && this.#options.template.program !== undefined) {
+    if (error?.fault === "program" && this.#options.template.program !== undefined) {
       job.output.end(undefined);
       throw error;
     }
     const isCut = !succeeded(status) && CUT.includes(status.cause);
-    this.#tally.done += 1;
+    if (!isCut) this.#tally.done += 1;
     if (!succeeded(status) && !isCut) this.#tally.failed += 1;
     const isJson = this.#options.output === "json";
     job.output.end(
@@ -235,20 +237,26 @@ export class JobRun {
     if (signal?.aborted) return;
     using spill = new Spill();
     const blocks: Blocks = { stdout: spill.block(), stderr: spill.block() };
-    const child = spawn(onDone.fill({ args: job.args, seq: job.seq, slot }).words, {
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-      env: {
-        CONC_SEQ: String(job.seq),
-        CONC_SLOT: String(slot),
-        CONC_INPUT: job.args.join(" ").toWellFormed(),
-        CONC_COMMAND: text.toWellFormed(),
-        CONC_EXIT_CODE: String(status.exitCode),
-        CONC_SIGNAL: status.signal ?? "",
-        CONC_DURATION_MS: String(Math.round(durationMs)),
-      },
-    });
+    let child: Child;
+    try {
+      child = spawn(onDone.fill({ args: job.args, seq: job.seq, slot }).words, {
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+        env: {
+          CONC_SEQ: String(job.seq),
+          CONC_SLOT: String(slot),
+          CONC_INPUT: job.args.join(" ").toWellFormed(),
+          CONC_COMMAND: text.toWellFormed(),
+          CONC_EXIT_CODE: String(status.exitCode),
+          CONC_SIGNAL: status.signal ?? "",
+          CONC_DURATION_MS: String(Math.round(durationMs)),
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof SpawnError) || error.fault === "program") throw error;
+      return await this.#callbackFailed(job, error.message);
+    }
     const stop = () => void child.end("interrupted", { graceMs });
     signal?.addEventListener("abort", stop, { once: true });
     try {
@@ -260,18 +268,28 @@ export class JobRun {
         await this.#options.stdout.writeParts(blocks.stdout.parts());
         await this.#options.stderr.writeParts(blocks.stderr.parts());
       }
-      if (succeeded(ended)) return;
-      this.#tally.onDoneFailed += 1;
-      await this.#options.say(`the --on-done command of job ${job.seq} failed: ${describeStatus(ended)}`);
+      if (!succeeded(ended)) await this.#callbackFailed(job, describeStatus(ended));
     } finally {
       signal?.removeEventListener("abort", stop);
     }
+  }
+
+  #callbackFailed({ seq }: Job, why: string): Promise<void> {
+    this.#tally.onDoneFailed += 1;
+    return this.#options.say(`the --on-done command of job ${seq} failed: ${why}`);
   }
 
   #printDoneRecord(seq: number, status: ChildStatus, blocks: Blocks): Promise<void> {
     const record = { type: "onDone", seq, exitCode: status.exitCode, signal: status.signal ?? null };
     return this.#options.stdout.writeParts(recordWithOutput(record, blocks));
   }
+}
+
+/** How a child ended that prints straight to our stdout. When nobody reads that any more, only such a child gets to know. */
+async function uncaptured(child: Child): Promise<ChildStatus> {
+  const status = await child.status;
+  if (!succeeded(status) && isReaderGone(1)) throw new ReaderGoneError("nobody reads stdout any more");
+  return status;
 }
 
 /** Why a job ended, in one word. */

@@ -154,7 +154,15 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
+/** As dirname(1) gives it. */
 function directory(path: string): string {
-  const end = path.lastIndexOf("/");
-  return end < 0 ? "." : path.slice(0, end) || "/";
+  const name = withoutLastSlashes(path);
+  const end = name.lastIndexOf("/");
+  return end < 0 ? "." : withoutLastSlashes(name.slice(0, end)) || "/";
+}
+
+function withoutLastSlashes(path: string): string {
+  let end = path.length;
+  while (end > 1 && path[end - 1] === "/") end -= 1;
+  return path.slice(0, end);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { reason, SpawnError } from "../errors.ts";
+import { reason, SpawnError, type SpawnFault } from "../errors.ts";
 import { portableWords } from "./command_line.ts";
 import { adoptsOrphans, descendantsOf, disown, MARK, own } from "./descendants.ts";
 import { CANNOT_EXECUTE, type ExitStatus, exitStatus, NOT_FOUND } from "./exit_status.ts";
@@ -29,6 +29,9 @@ export interface ChildStatus extends ExitStatus {
   /** What {@link Child.end} was first told; undefined if the child ended before anybody asked. */
   cause: string | undefined;
 }
+
+/** Too many processes, too many open files of ours or of all, no memory (errno(3)). */
+const SHORTAGES: readonly string[] = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"];
 
 let started = 0;
 
@@ -149,5 +152,12 @@ function spawnError(program: string, error: unknown): SpawnError {
   return new SpawnError(`cannot run '${program}': ${reason(error)}`, {
     exitCode: CANNOT_EXECUTE,
     cause: error,
+    fault: faultOf(error),
   });
+}
+
+function faultOf(error: unknown): SpawnFault {
+  const { code = "" } = error as { code?: string };
+  if (SHORTAGES.includes(code)) return "shortage";
+  return code === "E2BIG" ? "arguments" : "program";
 }

@@ -19,9 +19,14 @@ export interface ByteSink {
   isTerminal(): boolean;
 }
 
+/** Behind a line feed and a carriage return a line begins. */
+const LINE_STARTS: readonly number[] = [10, 13];
+
 /** The order in which pieces are written: one at a time, first come first served. */
 export class OutputQueue {
   #last: Promise<void> = Promise.resolve();
+  /** Whether the last piece ended within a line. */
+  isMidLine = false;
 
   /** Writes a piece when all before it were written, or have failed. */
   add(write: () => Promise<void>): Promise<void> {
@@ -58,6 +63,11 @@ export class Output {
     return this.#sink.isTerminal();
   }
 
+  /** Whether what was written last, to whatever output is on the same screen, ended within a line. */
+  get isMidLine(): boolean {
+    return this.#queue.isMidLine;
+  }
+
   /**
    * Writes a piece, after all pieces before it.
    *
@@ -82,6 +92,7 @@ export class Output {
   async #writeAll(bytes: Uint8Array): Promise<void> {
     try {
       for (let at = 0; at < bytes.length;) at += await this.#sink.write(bytes.subarray(at));
+      if (bytes.length > 0) this.#queue.isMidLine = !LINE_STARTS.includes(bytes.at(-1)!);
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) {
         throw new ReaderGoneError(`nobody reads ${this.#name} any more`);

@@ -20,7 +20,7 @@ export interface ProgressState {
 const REDRAW_MS = 100;
 /** How often a line is written where nothing can be redrawn. */
 const LINE_MS = 10_000;
-const WIPE = "\r\x1b[K";
+const WIPE = "\x1b[2K\r";
 
 /** Draws progress on stderr until it is disposed of. */
 export class Progress implements AsyncDisposable {
@@ -61,9 +61,12 @@ export class Progress implements AsyncDisposable {
     await stderr.writeParts(this.#line(line.slice(0, this.#columns() - 1))).catch(() => {});
   }
 
-  /** The line is there once it was written, and before anything else is. */
+  /**
+   * The line is there once it was written, and before anything else is. It begins a line of its own: what is wiped away
+   * later is nobody's output.
+   */
   *#line(text: string): Generator<Uint8Array> {
-    yield textToBytes(text);
+    yield textToBytes(this.#outputs.stderr.isMidLine ? `\n${text}` : text);
     this.#drawn = true;
   }
 

@@ -36,6 +36,12 @@ const USAGE_ERRORS: [string, string[], string][] = [
     ["--results", "junk/r", "touch", ":::", "ran"],
     "cannot write results to",
   ],
+  [
+    "results in a directory without a name",
+    ["--results", "", "touch", ":::", "ran"],
+    "cannot write results to ''",
+  ],
+  ["a value that is empty", ["--timeout", "", "touch", ":::", "ran"], "such as 250ms or 1.5s: received ''"],
   ["modes that exclude each other", ["-u", "--json", "touch", ":::", "ran"], "exclude each other"],
   ["a link to nothing", ["touch", ":::+", "ran"], "nothing to link"],
 ];
@@ -58,6 +64,36 @@ Deno.test("pool says once that a command is not found, and exits 127", async () 
   const { code, stdout, stderr } = await shell("seq 1000 | conc pool no-such-command; echo $?", { cwd: "." });
   assertEquals({ code, stdout }, { code: 0, stdout: "127\n" });
   assertEquals(stderr, "conc: cannot run 'no-such-command': command not found: check its name and PATH\n");
+});
+
+Deno.test("pool says once that a command cannot be executed, and exits 126", async () => {
+  const { stdout, stderr } = await shell("seq 1000 | conc pool -j2 /etc/passwd; echo $?", { cwd: "." });
+  assertEquals([stdout, stderr], ["126\n", "conc: cannot run '/etc/passwd': Permission denied\n"]);
+});
+
+Deno.test("pool takes a callback that cannot take a long input for one that failed, and goes on", async () => {
+  const { code, stdout, stderr } = await conc([
+    "pool",
+    "-k",
+    "-n2",
+    "--on-done",
+    "echo done #",
+    "printf '%.1s' {}",
+  ], {
+    stdin: `${"x".repeat(100_000)}\n${"y".repeat(100_000)}\nb\nc\n`,
+  });
+  assertEquals({ code, stdout }, { code: 1, stdout: "bcdone\n" }, stderr);
+  assertStringIncludes(
+    stderr,
+    "the --on-done command of job 1 failed: cannot run 'sh': Argument list too long",
+  );
+});
+
+Deno.test("pool waits for a job to end where the system has no room for another", async () => {
+  const script = "ulimit -n 40; seq 40 | conc pool -k -j40 'sleep 0.1; echo {}'; echo $?";
+  const { stdout, stderr } = await shell(script, { cwd: "." });
+  const numbers = Array.from({ length: 40 }, (_, index) => index + 1);
+  assertEquals([stdout, stderr], [`${numbers.join("\n")}\n0\n`, ""]);
 });
 
 Deno.test("pool says of each input that names no command that it failed, and goes on", async () => {
@@ -142,6 +178,17 @@ Deno.test("pool's joblog is complete for what ended before a signal, and resumin
     await Deno.writeTextFile(`${cwd}/go`, "");
     const rest = await conc([...command, "--resume", "-k", script], { cwd, stdin: "1\n2\n3\n4\n5\n6\n" });
     assertEquals([rest.code, rest.stdout], [0, "4\n5\n6\n"]);
+  });
+});
+
+Deno.test("pool --json sums up with the exit code of a signal", async () => {
+  await inDirectory(async (cwd) => {
+    const running = start(["pool", "--json", "touch started; sleep 300 #", ":::", "a"], { cwd });
+    await eventually("the job runs", () => exists(`${cwd}/started`));
+    running.kill("SIGTERM");
+    const { code, stdout } = await running.result();
+    const [summary] = records(stdout);
+    assertEquals([code, summary!.exitCode, summary!.cut], [143, 143, 1]);
   });
 });
 

@@ -93,6 +93,8 @@ Deno.test("pool reads inputs from files, with -a and ::::", async () => {
     await Deno.writeTextFile(`${cwd}/one`, "a\nb\n");
     await Deno.writeTextFile(`${cwd}/two`, "1\n2\n");
     assertEquals((await conc(["pool", "-k", "-a", "one", "echo"], { cwd })).stdout, "a\nb\n");
+    const before = await conc(["pool", "-k", "-a", "one", "echo", ":::", "1"], { cwd });
+    assertEquals(before.stdout, "a 1\nb 1\n");
     assertEquals(
       (await conc(["pool", "-k", "echo", "::::", "one", "two"], { cwd })).stdout,
       "a 1\na 2\nb 1\nb 2\n",
@@ -336,10 +338,10 @@ Deno.test("pool --delay and --rate keep starts apart", async () => {
 Deno.test("pool --load and --memfree hold jobs back while they do not hold", async () => {
   await inDirectory(async (cwd) => {
     const held = start(["pool", "--memfree", "900T", "touch", "ran", ":::", "a"], { cwd });
-    const free = await conc(["pool", "--memfree", "1k", "--load", "100000%", "touch", ":::", "free"], {
-      cwd,
-    });
-    assertEquals(free.code, 0);
+    for (const load of ["100000%", "1000"]) {
+      const free = await conc(["pool", "--memfree", "1k", "--load", load, "touch", ":::", "free"], { cwd });
+      assertEquals(free.code, 0);
+    }
     assert(exists(`${cwd}/free`) && !exists(`${cwd}/ran`));
     held.kill("SIGINT");
     assertEquals((await held.result()).code, 130);
@@ -546,6 +548,10 @@ Deno.test("pool ends quietly when nobody reads any more", async () => {
     cwd: ".",
   });
   assertEquals([running.stdout, running.stderr], ["a\n141\n", ""]);
+  const through = await shell("yes | conc pool -u echo | head -1; echo ${PIPESTATUS[1]}", { cwd: "." });
+  assertEquals([through.stdout, through.stderr], ["y\n141\n", ""]);
+  const failing = await shell("seq 3 | conc pool -u false | cat; echo ${PIPESTATUS[1]}", { cwd: "." });
+  assertEquals([failing.stdout, failing.stderr], ["1\n", "conc: 3 of 3 jobs failed\n"]);
 });
 
 Deno.test("pool does not wait for what a job left behind, and ends it when it ends itself", async () => {

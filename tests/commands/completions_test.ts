@@ -53,6 +53,25 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "completions zsh offers the values of a flag behind it, in a real zsh",
+  ignore: !await has("zsh"),
+  async fn() {
+    const offered = async (...words: string[]) => {
+      const program = `compdef() { :; }; _files() { :; }; _describe() { print -l -- $choices; }
+        ${await script("zsh")}
+        words=(${["conc", ...words].map((word) => `'${word}'`).join(" ")}) CURRENT=${
+        words.length + 1
+      }; _conc`;
+      const { stdout } = await new Deno.Command("zsh", { args: ["-f", "-c", program], stderr: "inherit" })
+        .output();
+      return new TextDecoder().decode(stdout).trimEnd().split("\n");
+    };
+    assertEquals(await offered("pool", "--color", ""), ["auto", "always", "never"]);
+    assert((await offered("pool", "-")).some((choice) => choice.startsWith("--jobs:")));
+  },
+});
+
 Deno.test("completions writes a script that its shell can read, where the shell is there", async () => {
   for (const shell of ["bash", "zsh", "fish"]) {
     const text = await script(shell);

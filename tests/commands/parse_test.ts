@@ -43,6 +43,17 @@ Deno.test("parseCommandLine() collects a flag that may come several times, value
   assertEquals(parsed.kind === "run" && parsed.flags.file, ["a b", "-x", "--", "="]);
 });
 
+Deno.test("parseCommandLine() takes a value that is empty or has several lines for no word", async () => {
+  const values = ["", "\n", "a\n--json", "--json\n", "\r", "a\u2028b", "\n="];
+  const parsed = await parse(...values.flatMap((value) => ["--file", value]), ...["--file=", "ls"]);
+  assertEquals(parsed, {
+    kind: "run",
+    flags: { ...COMMON, jobs: undefined, keepOrder: false, size: 7, shell: undefined, file: [...values, ""] },
+    words: ["ls"],
+  });
+  await assertRejects(() => parse("--size", "", "ls"), UsageError, "whole number from 0: received ''");
+});
+
 Deno.test("parseCommandLine() says in one line what is wrong, as a UsageError", async () => {
   const cases: [string[], string][] = [
     [["-j0"], "--jobs: cannot read a count as it must be a whole number from 1: received '0'"],

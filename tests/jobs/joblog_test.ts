@@ -108,6 +108,16 @@ Deno.test("readJoblog() reads a log that was cut at any byte, and loses at most 
   });
 });
 
+Deno.test("readJoblog() takes a number that comes again behind a success for another job's", () => {
+  inDirectorySync((directory) => {
+    const path = `${directory}/log`;
+    const failed = { exitValue: 1 };
+    write(path, [entry(2, "a"), entry(2, "a"), entry(2, "a"), entry(3, "b", failed), entry(3, "b")]);
+    assertEquals([...countDone(path, "unfinished", ["a", "b"]).values()], [3, 1]);
+    assertEquals([...countDone(path, "failed", ["a", "b"]).values()], [3, 1]);
+  });
+});
+
 Deno.test("readJoblog() leaves a file alone that is no joblog", () => {
   inDirectorySync((directory) => {
     const path = `${directory}/data.tsv`;

@@ -52,9 +52,17 @@ class World {
   readonly #random: fc.Stream<number>;
   readonly #jobs: readonly Job[];
 
-  constructor(jobs: readonly Job[], random: fc.Stream<number>) {
+  readonly #capacity: number;
+
+  /** @param options `capacity`: how many attempts the system has room for. */
+  constructor(
+    jobs: readonly Job[],
+    random: fc.Stream<number>,
+    { capacity = Infinity }: { capacity?: number } = {},
+  ) {
     this.#jobs = jobs;
     this.#random = random;
+    this.#capacity = capacity;
   }
 
   options(): Pick<PoolOptions<Job>, "start" | "ended" | "dropped"> {
@@ -93,6 +101,9 @@ class World {
   }
 
   #start(job: Job, { slot, attempt }: { slot: number; attempt: number }): Attempt {
+    if (this.#running.size >= this.#capacity) {
+      throw new SpawnError("no room", { exitCode: 126, cause: undefined, fault: "shortage" });
+    }
     this.started.push({ job: job.id, slot, afterStop: this.stopped });
     const outcome = job.outcomes[attempt - 1] ?? job.outcomes.at(-1)!;
     if (outcome === "cannot start") throw new SpawnError("cannot run", { exitCode: 126, cause: undefined });
@@ -150,6 +161,37 @@ Deno.test("JobPool runs each job until it works or has no try left, never more t
       },
     ),
     { numRuns: 40 },
+  );
+});
+
+Deno.test("JobPool runs no more jobs than the system has room for, and fails one only if there is room for none", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      jobs(outcome),
+      fc.integer({ min: 0, max: 3 }),
+      fc.option(fc.nat(20), { nil: undefined }),
+      fc.infiniteStream(fc.nat()),
+      async (jobs, capacity, stopAfter, random) => {
+        const world = new World(jobs, random, { capacity });
+        const stop = new AbortController();
+        const options = { slots: 6, tries: 2, admission: new Admission({}), signal: stop.signal };
+        const pool = new JobPool({ ...world.options(), ...options });
+        const done = pool.run(world.source());
+        const stopping = (async () => {
+          for (let i = 0; i < (stopAfter ?? 0); i++) await turn();
+          if (stopAfter !== undefined) stop.abort(new Error("stop"));
+        })();
+        await Promise.all([world.drive(done), stopping]);
+        await turn();
+        await turn();
+        assertEachOnce(world);
+        assert(world.most <= capacity, `${world.most} where there is room for ${capacity}`);
+        const isShort = ({ error }: JobEnd<Job>) => error?.fault === "shortage";
+        assertEquals(world.ended.every(isShort), capacity === 0 || world.ended.length === 0);
+        if (capacity > 0) assert(!world.ended.some(isShort));
+      },
+    ),
+    { numRuns: 60 },
   );
 });
 
@@ -266,6 +308,31 @@ Deno.test("JobPool halts at once with now, and lets jobs finish with soon", asyn
     assertEquals(ends, [[1, undefined], [2, isCut ? "halted" : undefined]]);
     assertEquals(summary, { succeeded: isCut ? 0 : 1, failed: 1, cut: isCut ? 1 : 0, halted: true });
   }
+});
+
+Deno.test("JobPool takes a job that failed, and was to be tried again when the pool stopped, for cut off", async () => {
+  const ended: JobEnd<number>[] = [];
+  const stop = new AbortController();
+  const pool = new JobPool<number>({
+    slots: 1,
+    tries: 2,
+    retryDelayMs: 3_600_000,
+    admission: new Admission({}),
+    start: () => {
+      const attempt = new FakeAttempt();
+      attempt.exit(1);
+      return attempt;
+    },
+    observe: () => setTimeout(() => stop.abort(new Error("stop"))),
+    ended: (end) => Promise.resolve(void ended.push(end)),
+    dropped: () => {},
+    signal: stop.signal,
+  });
+  async function* source() {
+    yield* [1, 2];
+  }
+  assertEquals(await pool.run(source()), { succeeded: 0, failed: 0, cut: 1, halted: false });
+  assertEquals(ended.map(({ attempts, status }) => [attempts, status.cause]), [[1, "interrupted"]]);
 });
 
 Deno.test("JobPool opens no more slots than there are jobs", async () => {

@@ -49,9 +49,17 @@ function expand(placeholder: string, args: readonly string[]): string[] {
     const shortening = inner.replace(/^-?\d+/, "");
     if (shortening === "/") return base;
     if (shortening === "/.") return stem;
-    if (shortening === "//") return parts.length === 0 ? "." : parts.join("/") || "/";
+    if (shortening === "//") return /^\/+$/.test(arg) ? "/" : parent(arg.split(/(?<=[^/])\/+$/)[0]!);
     return shortening === "." ? [...parts, stem].join("/") : arg;
   });
+}
+
+/** What is before the last name of a path that ends in one. */
+function parent(path: string): string {
+  const names = path.split("/");
+  names.pop();
+  while (names.length > 1 && names.at(-1) === "") names.pop();
+  return names.length === 0 ? "." : names.join("/") || "/";
 }
 
 function isPlaceholder(part: string): boolean {

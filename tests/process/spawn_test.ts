@@ -53,9 +53,11 @@ Deno.test({
       ]];
       for (const [program, exitCode, text] of cases as [string, number, string][]) {
         const error = assertThrows(() => spawn([program]), SpawnError, text);
-        assertEquals(error.exitCode, exitCode);
+        assertEquals([error.exitCode, error.fault], [exitCode, "program"]);
         assert(error.message.startsWith(`cannot run '${program}': `) && !/\n|os error/.test(error.message));
       }
+      const tooLong = assertThrows(() => spawn(["true", "x".repeat(2 ** 20)]), SpawnError, "too long");
+      assertEquals([tooLong.exitCode, tooLong.fault], [126, "arguments"]);
     });
   },
 });

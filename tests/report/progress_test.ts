@@ -51,7 +51,7 @@ Deno.test("Progress draws one line that fits the terminal, wipes it before each 
   }
   await stdout.write("after");
   const drawing = "1/4 done (2";
-  const [first, ...others] = screen.text.split("\r\x1b[K");
+  const [first, ...others] = screen.text.split("\x1b[2K\r");
   assertEquals(first, drawing);
   assertEquals(others.at(-1), others.length === 1 ? `data\n${drawing}\nafter` : `${drawing}\nafter`);
   for (const other of others.slice(0, -1)) {
@@ -75,4 +75,19 @@ Deno.test("Progress does not stop the work when nobody can see it", async () => 
     err.error = new Deno.errors.BrokenPipe("no reader");
     await using _progress = new Progress(() => state, { stdout, stderr, columns: () => 80 });
   }
+});
+
+Deno.test("Progress wipes no output away that ended within a line", async () => {
+  const screen = new MemorySink({ terminal: true });
+  const queue = new OutputQueue();
+  const [stdout, stderr] = [
+    new Output(screen, "stdout", { queue }),
+    new Output(screen, "stderr", { queue }),
+  ];
+  {
+    await using _progress = new Progress(() => state, { stdout, stderr, columns: () => 12 });
+    await stdout.write("data");
+    await eventually("a line is drawn", () => screen.text.includes("done"));
+  }
+  assertEquals(screen.text.split("\x1b[2K\r")[0], "data\n1/4 done (2");
 });
