@@ -10,7 +10,7 @@ import { type ClockOptions, SYSTEM_CLOCK, waitUntil } from "./clock.ts";
 export interface Tick {
   /** Counts the ticks that came, from 1. */
   number: number;
-  /** When it was due, in milliseconds since the epoch. */
+  /** When it was due, in milliseconds since the epoch as the wall clock counts them now. */
   scheduledMs: number;
   /** When it came, in milliseconds since the epoch. */
   actualMs: number;
@@ -66,8 +66,11 @@ export function every(intervalMs: number, options: EveryOptions = {}): AsyncGene
     );
   }
   checkJitter(jitterPercent);
-  return ticks(intervalMs, clock.monotonic(), options);
+  return ticks(intervalMs, { startMs: clock.monotonic(), originMs: clock.now() }, options);
 }
+
+/** By how much the wall clock may differ from the grid before it is taken to have been set. */
+const WALL_TOLERANCE_MS = 20;
 
 /** Throws unless it is a percentage from 0 to 100. */
 export function checkJitter(jitterPercent: number): void {
@@ -77,7 +80,7 @@ export function checkJitter(jitterPercent: number): void {
 
 async function* ticks(
   intervalMs: number,
-  startMs: number,
+  { startMs, originMs }: { startMs: number; originMs: number },
   options: EveryOptions,
 ): AsyncGenerator<Tick, never, void> {
   const { clock = SYSTEM_CLOCK, immediate = false, missedTicks = "skip" } = options;
@@ -92,6 +95,11 @@ async function* ticks(
     place += missed;
     const driftMs = Math.max(0, elapsedMs - place * intervalMs);
     const actualMs = clock.now();
-    yield { number, scheduledMs: actualMs - driftMs, actualMs, driftMs, missed };
+    const placeMs = place * intervalMs + jitterMs;
+    // The times lie on a grid like the ticks, however the two clocks are rounded; if the wall clock was set, the grid moves.
+    if (Math.abs(actualMs - driftMs - originMs - placeMs) > WALL_TOLERANCE_MS) {
+      originMs = actualMs - driftMs - placeMs;
+    }
+    yield { number, scheduledMs: originMs + placeMs, actualMs, driftMs, missed };
   }
 }
