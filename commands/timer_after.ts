@@ -15,7 +15,9 @@ type AfterFlags = RunFlags & JitterFlags;
 
 export default command<AfterFlags>({
   brief: "Run a command once, after some time",
-  description: `The time is counted on the monotonic clock: setting the wall clock changes nothing.
+  description: `The time is counted on the monotonic clock: setting the wall clock changes
+nothing.
+
 The command has conc's stdin, stdout and stderr, and its exit code is conc's. A
 single word with white space or a shell operator in it goes to sh -c. Without a
 command the tick is printed: number, scheduled time, actual time, drift.`,

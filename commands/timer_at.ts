@@ -15,11 +15,13 @@ import { RUN_FLAGS, type RunFlags } from "./timer_flags.ts";
 
 export default command<RunFlags>({
   brief: "Run a command once, at a time of day or a date",
-  description: `A time is 18:30, 18:30:15, 'tomorrow 09:00', 2026-12-01T09:00 or, with an offset,
-2026-12-01T09:00Z. A time of day that has passed today is tomorrow's; a date that
-has passed is an error. conc follows the wall clock: set forward over the time, it
-runs within a second; set back, it waits. A time that the clocks skip is the first
-moment after the gap, one that they show twice is the first of the two.
+  description: `A time is 18:30, 18:30:15, 'tomorrow 09:00', 2026-12-01T09:00 or, with an
+offset, 2026-12-01T09:00Z. A time of day that has passed today is tomorrow's; a
+date that has passed is an error. conc follows the wall clock: set forward over
+the time, it runs within a second; set back, it waits. A time that the clocks
+skip is the first moment after the gap, one that they show twice is the first of
+the two.
+
 The command has conc's stdin, stdout and stderr, and its exit code is conc's. A
 single word with white space or a shell operator in it goes to sh -c. Without a
 command the tick is printed: number, scheduled time, actual time, drift.`,

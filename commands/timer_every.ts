@@ -25,12 +25,14 @@ const SHORTEST_MS = 1;
 
 export default command<EveryFlags>({
   brief: "Run a command at a fixed interval that does not drift",
-  description: `Tick N is due at the start plus N times D, on the monotonic clock: neither a slow
-command nor a wall clock that is set moves it. Runs print to conc's stdout and
-stderr and read /dev/null; CONC_SEQ is the tick's number. A single word with white
-space or a shell operator in it goes to sh -c. Without a command each tick is
-printed: number, scheduled time, actual time, drift. Exit code: 0; 1 if a run
-failed (with --until-success: if all did); 127 if there is no such command.`,
+  description: `Tick N is due at the start plus N times D, on the monotonic clock: neither a
+slow command nor a wall clock that is set moves it.
+
+Runs print to conc's stdout and stderr and read /dev/null; CONC_SEQ is the
+tick's number. A single word with white space or a shell operator in it goes to
+sh -c. Without a command each tick is printed: number, scheduled time, actual
+time, drift. Exit code: 0; 1 if a run failed (with --until-success: if all did);
+127 if there is no such command.`,
   examples: [
     { line: "conc timer every 200ms --count 5", does: "Ticks, and how late each came" },
     { line: "conc timer every 0.2s -n 3 --immediate 'echo run $CONC_SEQ'", does: "A script, three times" },
