@@ -228,7 +228,10 @@ async function report(
   }
   if (interruption instanceof InterruptedError) throw interruption;
   if (skipped > 0 && !flags.quiet) {
-    await say(context, `${skipped} ticks were skipped as a run was not over: --overlap says what else to do`);
+    await say(
+      context,
+      `skipped ${skipped} of ${runs + skipped} ticks as a run was not over: --overlap knows what else to do`,
+    );
   }
   if (!isSuccess) await say(context, `${failed} of ${runs} runs failed`);
   return exitCode;
