@@ -34,15 +34,6 @@ import type { RepeatFlags, RunFlags } from "./timer_flags.ts";
 /** Gives the ticks of a subcommand until the signal is aborted. */
 export type TickSource = (options: { signal: AbortSignal; clock: Clock }) => AsyncIterable<Tick>;
 
-/** The clock of a command's context. */
-export function clockOf(context: Context): Clock {
-  return {
-    now: () => context.now(),
-    monotonic: () => context.monotonic(),
-    setTimeout: SYSTEM_CLOCK.setTimeout,
-  };
-}
-
 /**
  * Waits for one tick, and prints it or runs the command.
  *
@@ -162,6 +153,15 @@ async function repeat(
   }
 }
 
+/** The clock of a command's context. */
+function clockOf(context: Context): Clock {
+  return {
+    now: () => context.now(),
+    monotonic: () => context.monotonic(),
+    setTimeout: SYSTEM_CLOCK.setTimeout,
+  };
+}
+
 async function printTicks(
   context: Context,
   { flags, ticks, interrupts, count = Infinity }: {
@@ -171,9 +171,10 @@ async function printTicks(
     count?: number;
   },
 ): Promise<number> {
-  const zone = flags.tz ?? localZone();
   for await (const tick of ticks({ signal: interrupts.first, clock: clockOf(context) })) {
-    await context.stdout.write(flags.json ? ndjson(tickRecord(tick)) : tickLine(tick, zone));
+    await context.stdout.write(
+      flags.json ? ndjson(tickRecord(tick)) : tickLine(tick, flags.tz ?? localZone()),
+    );
     if (tick.number === count) break;
   }
   return SUCCESS;
