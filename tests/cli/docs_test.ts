@@ -1,4 +1,4 @@
-import { assert } from "@std/assert";
+import { assert, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { inDirectory, shell } from "./conc.ts";
 
@@ -6,6 +6,9 @@ const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** A block of commands in a page; those that install or compile are tried elsewhere. */
 const BLOCK = /^```sh\n(conc [\s\S]*?|\w[^\n]*\| conc [\s\S]*?)^```$/gm;
+
+/** A block of commands, and what it prints, right behind it. */
+const SHOWN = /^```sh\n(conc [^`]*?)^```\n\n```text\n([\s\S]*?)^```$/gm;
 
 const pages = ["README.md"];
 for await (const { name } of Deno.readDir(`${ROOT}docs`)) {
@@ -26,4 +29,23 @@ for (const page of pages.sort()) {
       });
     });
   }
+  for (const [, block, output] of text.matchAll(SHOWN)) {
+    const script = block!.trimEnd();
+    Deno.test(`the commands in ${page} print what the page shows: ${script.split("\n")[0]} …`, async () => {
+      await inDirectory(async (cwd) => {
+        const { stdout } = await shell(`exec 2>&1\n${script}`, { cwd });
+        assertMatch(stdout, likeness(output!));
+      });
+    });
+  }
+}
+
+/** What a page shows: with other times, and with what `…` leaves out. */
+function likeness(shown: string): RegExp {
+  const lines = shown.trimEnd().split("\n").map((line) => {
+    if (line === "…") return "(.*\\n)*";
+    const text = line.trimStart().replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+    return ` *${text.replaceAll(/\b[\d.\\]+m?s\b/g, "[\\d.]+m?s")}\\n`;
+  });
+  return new RegExp(`^${lines.join("")}$`);
 }
