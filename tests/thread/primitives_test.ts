@@ -64,6 +64,16 @@ for (
   });
 }
 
+Deno.test("acquireSync() refuses a timeoutMs that is negative or NaN, also where it need not wait", () => {
+  for (const lock of [new ThreadLock(), new ThreadRLock(), new ThreadSemaphore(2)]) {
+    for (const timeoutMs of [-1, NaN]) assertThrows(() => lock.acquireSync({ timeoutMs }), RangeError);
+  }
+  const lock = new ThreadRLock();
+  using _lease = lock.acquireSync();
+  for (const timeoutMs of [-1, NaN]) assertThrows(() => lock.acquireSync({ timeoutMs }), RangeError);
+  assertEquals(lock.statistics().depth, 1);
+});
+
 Deno.test("a lease that was broken cannot be released: what it guarded has gone on", async () => {
   const { threadId } = await import("../../lib/thread/thread_id.ts");
   for (const lock of [new ThreadLock(), new ThreadRLock(), new ThreadSemaphore(1)]) {
