@@ -3,6 +3,7 @@
  *
  * - Interfaces, and which primitive to use when: `Lock`, `RLock`, `Semaphore`, `Event`, `Queue`.
  * - Task reach, one event loop: `TaskLock`, `TaskRLock`, `TaskSemaphore`, `TaskEvent`, `TaskQueue`, `TaskPool`, `gather`.
+ * - Thread reach, Workers of one process: `ThreadPool`.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
  *
  * @example
@@ -30,3 +31,4 @@ export * from "./lib/task/pool.ts";
 export * from "./lib/task/queue.ts";
 export * from "./lib/task/rlock.ts";
 export * from "./lib/task/semaphore.ts";
+export * from "./lib/thread/pool.ts";
