@@ -346,10 +346,11 @@ export class ThreadPool<I, O> implements AsyncDisposable {
     for (const thread of threads) if (this.#isWanting(thread)) this.#give(thread);
   }
 
-  /** Whether a Worker that is busy should have tasks for afterwards. */
+  /** Whether a Worker that is busy should have tasks for afterwards: if they fill a message, for it asks when it has ended what it has. */
   #isWanting({ load, isExclusive }: PoolThread): boolean {
-    const isShort = this.#taskMs !== undefined && this.#taskMs < AHEAD_LIMIT_MS;
-    return isShort && !isExclusive && load <= this.#batchSize();
+    if (this.#taskMs === undefined || this.#taskMs > AHEAD_LIMIT_MS || isExclusive) return false;
+    const batch = this.#batchSize();
+    return load <= batch && this.#backlog.length >= batch;
   }
 
   /** How many tasks share a message. */
