@@ -103,6 +103,8 @@ export class ThreadPool<I, O> implements AsyncDisposable {
   readonly #idleMs: number;
   readonly #spread: boolean;
   readonly #onWorkerDeath: ((death: WorkerDeath) => void) | undefined;
+  /** Aborted when the pool is cancelled. */
+  readonly #controller = new AbortController();
   readonly #threads = new Set<PoolThread>();
   /** Tasks that no Worker was given. */
   readonly #backlog = new PoolBacklog();
@@ -240,7 +242,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
   ): AsyncGenerator<O, void, undefined> {
     checkCount("map", { name: "ahead", value: ahead });
     const stop = new AbortController();
-    const unfollow = follow(stop, [signal]);
+    const unfollow = follow(stop, [this.#controller.signal, signal]);
     const start = (input: I) => this.submit(input, { signal: stop.signal });
     const feed = new Feed({ source, ordered, ahead, signal: stop.signal, start });
     try {
@@ -275,6 +277,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
    */
   cancel(reason: unknown = new ClosedError("the pool was cancelled")): Promise<void> {
     this.#closed = true;
+    this.#controller.abort(reason);
     this.#failAll(reason);
     return this.#idle.wait();
   }
@@ -406,6 +409,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
 
   /** A Worker has room. */
   #goOn(thread: PoolThread): void {
+    if (thread.isEnded) return;
     this.#serve();
     if (thread.load > 0 || this.#idleMs === Infinity) return;
     thread.idleSinceMs = performance.now();

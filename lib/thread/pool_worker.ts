@@ -70,10 +70,12 @@ export const CELL = { waiting: 0, running: 1, cancelled: 2, succeeded: 3, failed
 /** How long results may be held back while more are made. */
 const FLUSH_AFTER_MS = 1;
 
-/** The URL that a Worker is started from. */
+let url: string | undefined;
+
+/** The URL that Workers are started from; it holds for as long as the program runs. */
 export function workerUrl(): string {
   const text = `(${serve})(${JSON.stringify({ cell: CELL, flushAfterMs: FLUSH_AFTER_MS })})`;
-  return `data:text/javascript,${encodeURIComponent(text)}`;
+  return url ??= URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
 }
 
 /**
@@ -272,10 +274,9 @@ function serve({ cell, flushAfterMs }: { cell: typeof CELL; flushAfterMs: number
   function failureOf(error: unknown): Failure {
     try {
       if (!(error instanceof Error)) return { thrown: error };
-      const stack = String(error.stack ?? "").replace(
-        /\n +at [^\n]*\(?data:text\/javascript,\(function[^]*$/,
-        "",
-      );
+      const frames = String(error.stack ?? "").split("\n");
+      const ours = frames.findIndex((frame) => frame.includes(location.href));
+      const stack = frames.slice(0, ours < 0 ? undefined : ours).join("\n");
       return { name: String(error.name), message: String(error.message), stack };
     } catch {
       return { name: "Error", message: "what was thrown cannot be read", stack: "" };
