@@ -9,9 +9,10 @@ import {
   CELL,
   type Failure,
   type TaskMessage,
+  WORKER_URL,
+  workerCode,
   type WorkerMessage,
   type WorkerStart,
-  workerUrl,
 } from "./pool_worker.ts";
 
 /** What a thread tells its pool. */
@@ -65,12 +66,13 @@ export class PoolThread {
     this.#port = port1;
     port1.onmessage = ({ data }: MessageEvent<WorkerMessage>) => this.#receive(data);
     port1.onmessageerror = () => this.#die("what it sent cannot be read");
-    this.#worker = new Worker(workerUrl(), { type: "module", name: `conc ${id}` });
+    this.#worker = new Worker(WORKER_URL, { type: "module", name: `conc ${id}` });
     this.#worker.onerror = (event) => {
       event.preventDefault();
       this.#die(event.message);
     };
     const message: WorkerStart = { ...start, port: port2, cells: this.#cells, worker: id };
+    this.#worker.postMessage(workerCode());
     this.#worker.postMessage(message, [port2]);
   }
 

@@ -1,8 +1,8 @@
 /**
  * What runs in each Worker of a {@link ThreadPool}: it loads the function, takes tasks from its port, and sends results back.
  *
- * The Worker is started from the text of {@link serve}, not from this file: a URL of a file is another one in the sources, in a bundle
- * and in an executable, while a text is the same everywhere, and starts faster. So `serve` uses nothing from outside itself.
+ * The Worker is sent the text of {@link serve}, and does not load this file: its URL is another one in the sources, in a bundle and in an
+ * executable, while a text is the same everywhere, and loads faster. So `serve` uses nothing from outside itself.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface ThreadTaskContext {
   transfer(...objects: Transferable[]): void;
 }
 
-/** The first message to a Worker. */
+/** What a Worker is told before its first task. */
 export interface WorkerStart {
   /** Where tasks come from and results go to. Not the Worker's own messages: those are left to the function. */
   port: MessagePort;
@@ -70,12 +70,16 @@ export const CELL = { waiting: 0, running: 1, cancelled: 2, succeeded: 3, failed
 /** How long results may be held back while more are made. */
 const FLUSH_AFTER_MS = 1;
 
-let url: string | undefined;
+/** What a Worker is started from: it runs the text of its first message. */
+export const WORKER_URL = "data:text/javascript,onmessage=({data})=>(0,eval)(data)";
 
-/** The URL that Workers are started from; it holds for as long as the program runs. */
-export function workerUrl(): string {
-  const text = `(${serve})(${JSON.stringify({ cell: CELL, flushAfterMs: FLUSH_AFTER_MS })})`;
-  return url ??= URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+/** How this code is called in a stack. */
+const NAME = "conc:pool_worker";
+
+/** The first message to a Worker; the second one is a {@link WorkerStart}. */
+export function workerCode(): string {
+  const constants = { cell: CELL, flushAfterMs: FLUSH_AFTER_MS, name: NAME };
+  return `(${serve})(${JSON.stringify(constants)})\n//# sourceURL=${NAME}`;
 }
 
 /**
@@ -83,7 +87,9 @@ export function workerUrl(): string {
  *
  * Invariant: each task of a message is reported once and in order, unless the Worker dies before.
  */
-function serve({ cell, flushAfterMs }: { cell: typeof CELL; flushAfterMs: number }): void {
+function serve(
+  { cell, flushAfterMs, name }: { cell: typeof CELL; flushAfterMs: number; name: string },
+): void {
   const batches: TaskMessage[] = [];
   let start: WorkerStart;
   let fn: (...args: unknown[]) => unknown;
@@ -157,12 +163,12 @@ function serve({ cell, flushAfterMs }: { cell: typeof CELL; flushAfterMs: number
       // deno-lint-ignore no-eval
       value = (0, eval)(`(${start.fn.source}\n)\n//# sourceURL=conc:function`);
     } else {
-      const { module, export: name } = start.fn;
+      const { module, export: exported } = start.fn;
       const exports: Record<string, unknown> = await import(module);
-      if (!(name in exports)) {
-        return `it has no export '${name}', only ${Object.keys(exports).join(", ") || "none at all"}`;
+      if (!(exported in exports)) {
+        return `it has no export '${exported}', only ${Object.keys(exports).join(", ") || "none at all"}`;
       }
-      value = exports[name];
+      value = exports[exported];
     }
     if (typeof value !== "function") {
       return `it must be a function: received ${value === null ? value : typeof value}`;
@@ -275,7 +281,7 @@ function serve({ cell, flushAfterMs }: { cell: typeof CELL; flushAfterMs: number
     try {
       if (!(error instanceof Error)) return { thrown: error };
       const frames = String(error.stack ?? "").split("\n");
-      const ours = frames.findIndex((frame) => frame.includes(location.href));
+      const ours = frames.findIndex((frame) => frame.includes(name));
       const stack = frames.slice(0, ours < 0 ? undefined : ours).join("\n");
       return { name: String(error.name), message: String(error.message), stack };
     } catch {
