@@ -21,6 +21,7 @@ export interface ThreadFlags {
   ungroup: boolean;
   lineBuffer: boolean;
   shell?: boolean;
+  timeout?: { ms: number } | { percent: number };
 }
 
 /**
@@ -32,9 +33,11 @@ export interface ThreadFlags {
  */
 export function threadJobs(
   flags: ThreadFlags,
-  { command, ...options }: { command: readonly string[]; size: number; stacks: boolean },
+  { command, ...given }: { command: readonly string[]; size: number; stacks: boolean },
 ): ThreadJobs {
   checkFlags(flags, command);
+  const timeoutMs = flags.timeout !== undefined && "ms" in flags.timeout ? flags.timeout.ms : undefined;
+  const options = { ...given, timeoutMs };
   const { eval: source, module, export: name = "default" } = flags;
   if (source !== undefined && module !== undefined) {
     throw new UsageError("-e and --module exclude each other: choose one");

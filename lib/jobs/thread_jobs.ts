@@ -5,6 +5,7 @@
  */
 
 import { textToBytes, toPrintable } from "../bytes.ts";
+import { TimeoutError } from "../errors.ts";
 import type { Take } from "../process/capture.ts";
 import { quoteForShell } from "../process/command_line.ts";
 import type { ChildStatus } from "../process/spawn.ts";
@@ -18,6 +19,8 @@ export interface ThreadJobsOptions {
   size: number;
   /** What the function is called in logs. */
   name: string;
+  /** Milliseconds until a task is ended. Default: no limit. */
+  timeoutMs?: number | undefined;
   /** Whether what is thrown is shown with its stack. Default false. */
   stacks?: boolean;
 }
@@ -69,7 +72,11 @@ export class ThreadJobs implements AsyncDisposable {
   /** Runs the function for an input. Does not throw. */
   async run({ seq, args }: JobInput, signal?: AbortSignal): Promise<Outcome> {
     try {
-      return { seq, text: line(await this.#pool.submit(args, signal && { signal })) };
+      const { timeoutMs } = this.#options;
+      const limits = timeoutMs === undefined
+        ? signal && { signal }
+        : { ...(signal && { signal }), timeoutMs };
+      return { seq, text: line(await this.#pool.submit(args, limits)) };
     } catch (error) {
       return { seq, error };
     }
@@ -82,6 +89,7 @@ export class ThreadJobs implements AsyncDisposable {
     const run = async (): Promise<ChildStatus> => {
       const outcome = await this.run(input, controller.signal);
       const isFailed = "error" in outcome;
+      if (isFailed && outcome.error instanceof TimeoutError) cause ??= "timeout";
       if (!isFailed && outcome.text !== undefined) await take("stdout", textToBytes(outcome.text));
       if (isFailed && cause === undefined) {
         await take("stderr", textToBytes(`conc: ${this.describe(outcome)}\n`));

@@ -12,6 +12,7 @@ import { Feed } from "../task/feed.ts";
 import type { MapOptions, ShutdownOptions } from "../task/pool.ts";
 import { NOT_NOW, refuse, WaitingList } from "../task/waiters.ts";
 import { Timer } from "../time/timer.ts";
+import { MemoryWatch } from "./pool_memory.ts";
 import { PoolBacklog, ThreadTask } from "./pool_task.ts";
 import { PoolThread } from "./pool_thread.ts";
 import type { Failure, ThreadFunction } from "./pool_worker.ts";
@@ -26,6 +27,11 @@ export interface ThreadPoolOptions {
   idleMs?: number;
   /** Whether an input is an array, whose elements are the arguments of the function. Default false. */
   spread?: boolean;
+  /**
+   * How many bytes of memory a Worker may take, before it is ended and its task fails. Estimated, and only on Linux; a Worker that V8
+   * lets run into the limit of its heap takes the program down. Default: 3 GiB, of the 4 GiB of a heap.
+   */
+  memoryBytes?: number;
   /** Told of each Worker that died, or was ended because of a task of its: what it held is held by nobody now. */
   onWorkerDeath?: (death: WorkerDeath) => void;
 }
@@ -69,6 +75,9 @@ const BATCH_MS = 1;
 const MAX_BATCH = 256;
 /** A task that takes longer than this is not sent before its Worker is free. */
 const AHEAD_LIMIT_MS = 5;
+const MEMORY_BYTES = 3 * 2 ** 30;
+/** How often it is looked whether a Worker takes too much memory. */
+const MEMORY_POLL_MS = 100;
 /** A task under which so many Workers died, without running at that moment, is not tried again. */
 const MAX_LOSSES = 3;
 
@@ -121,6 +130,8 @@ export class ThreadPool<I, O> implements AsyncDisposable {
   #unusable: UsageError | undefined;
   #isScheduled = false;
   #idleTimer: Timer | undefined;
+  readonly #memory: MemoryWatch;
+  #memoryTimer: ReturnType<typeof setInterval> | undefined;
 
   readonly #idle = new WaitingList<void, void>({
     what: "the tasks of a pool to end",
@@ -138,8 +149,10 @@ export class ThreadPool<I, O> implements AsyncDisposable {
    * @throws {RangeError} If `size` is no whole number above 0, or `idleMs` is negative or NaN.
    */
   constructor(fn: ThreadFunction, options: ThreadPoolOptions = {}) {
-    const { size = navigator.hardwareConcurrency, idleMs = 10_000, spread = false, onWorkerDeath } = options;
+    const { size = navigator.hardwareConcurrency, idleMs = 10_000, spread = false } = options;
+    const { memoryBytes = MEMORY_BYTES, onWorkerDeath } = options;
     checkCount("make a pool", { name: "size", value: size });
+    checkCount("make a pool", { name: "memoryBytes", value: memoryBytes });
     if (!(idleMs >= 0)) {
       throw new RangeError(
         `cannot make a pool as 'idleMs' must be a number of milliseconds, 0 or more: received ${idleMs}`,
@@ -151,6 +164,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
     this.#size = size;
     this.#idleMs = idleMs;
     this.#spread = spread;
+    this.#memory = new MemoryWatch(memoryBytes);
     this.#onWorkerDeath = onWorkerDeath;
   }
 
@@ -176,7 +190,8 @@ export class ThreadPool<I, O> implements AsyncDisposable {
    * Runs the function with an input, as soon as a Worker is free.
    *
    * Cancel safety: a task that is cancelled before its turn never runs. One that runs cannot be told: its Worker is ended, and what
-   * else the Worker was given is run elsewhere.
+   * else the Worker was given is run elsewhere. Deno 2.9 does not stop a Worker that is in a loop which never ends (denoland/deno#35657);
+   * it takes its processor time, and keeps the program from ending by itself, unless the task has a `timeoutMs`.
    *
    * @param input What the function gets. Not to be changed before the task has settled, for it may be sent more than once.
    * @param options When to give up (default: never), what to move, and what to call with the outcome.
@@ -306,6 +321,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
   #limit(task: ThreadTask, { signal, timeoutMs = Infinity, transfer }: ThreadSubmitOptions<O>): void {
     task.transfer = transfer;
     if (signal === undefined && timeoutMs === Infinity) return;
+    task.deadlineMs = performance.now() + timeoutMs;
     const cancel = (reason: unknown) => this.#cancelTask(task, reason);
     const timer = timeoutMs === Infinity
       ? undefined
@@ -405,6 +421,17 @@ export class ThreadPool<I, O> implements AsyncDisposable {
       },
     });
     this.#threads.add(thread);
+    this.#memoryTimer ??= setInterval(() => this.#checkMemory(), MEMORY_POLL_MS);
+  }
+
+  /** Ends the Worker that takes too much memory, if there is one. */
+  #checkMemory(): void {
+    const known = [...this.#threads].filter(({ systemId }) => systemId !== undefined);
+    const guilty = this.#memory.look(known.map(({ systemId }) => systemId!));
+    const thread = known.find(({ systemId }) => systemId !== undefined && systemId === guilty);
+    if (thread === undefined) return;
+    const gibibytes = (this.#memory.limitBytes / 2 ** 30).toPrecision(2);
+    this.#bury(thread, new WorkerDiedError(`the Worker took more than ${gibibytes} GiB of memory`));
   }
 
   /** A Worker has room. */
@@ -510,6 +537,10 @@ export class ThreadPool<I, O> implements AsyncDisposable {
 
   #end(thread: PoolThread): ReturnType<PoolThread["end"]> {
     this.#threads.delete(thread);
+    if (this.#threads.size === 0) {
+      clearInterval(this.#memoryTimer);
+      this.#memoryTimer = undefined;
+    }
     return thread.end();
   }
 }

@@ -14,6 +14,8 @@ export class ThreadTask {
   readonly reject: (reason: unknown) => void;
   /** What is moved with the input. */
   transfer: Transferable[] | undefined = undefined;
+  /** When it is cancelled, on the monotonic clock. */
+  deadlineMs = Infinity;
   /** The Worker that has it, and under which number; undefined while it waits in the pool. */
   thread: PoolThread | undefined = undefined;
   number = 0;

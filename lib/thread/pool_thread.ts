@@ -50,6 +50,8 @@ export class PoolThread {
   /** The number of the next task, and of the first that was not reported. */
   #next = 0;
   #reported = 0;
+  /** What the system calls its thread; undefined where that is not known. */
+  systemId: number | undefined;
   /** Whether it has loaded the function. */
   isReady = false;
   /** Whether it was ended, or has died. */
@@ -104,6 +106,10 @@ export class PoolThread {
 
   #post(tasks: readonly ThreadTask[]): void {
     const message: TaskMessage = [this.#next, tasks.map(({ input }) => input)];
+    if (tasks.some(({ deadlineMs }) => deadlineMs < Infinity)) {
+      const nowMs = performance.now();
+      message.push(tasks.map(({ deadlineMs }) => Math.max(0, deadlineMs - nowMs)));
+    }
     const transfer = tasks.length === 1 ? tasks[0]!.transfer : undefined;
     this.#port.postMessage(message, transfer ?? []);
     for (const task of tasks) {
@@ -169,6 +175,7 @@ export class PoolThread {
     if (message.type === "results") return this.#report(message);
     if (message.type === "died") return this.#events.died(message.failure);
     if (message.type === "unusable") return this.#events.unusable(message.problem);
+    this.systemId = message.thread;
     this.isReady = true;
     this.#events.ready();
   }

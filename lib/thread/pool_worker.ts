@@ -40,15 +40,21 @@ export interface WorkerStart {
   worker: number;
 }
 
-/** Tasks for a Worker: the number of the first one, and the inputs. Numbers go on from message to message. */
-export type TaskMessage = [first: number, inputs: unknown[]];
+/**
+ * Tasks for a Worker: the number of the first one, the inputs, and if there are limits, how many milliseconds each may take. Numbers
+ * go on from message to message.
+ */
+export type TaskMessage = [first: number, inputs: unknown[], limitsMs?: number[]];
 
 /** What was thrown: the parts of an Error, or any other value. */
 export type Failure = { name: string; message: string; stack: string } | { thrown: unknown };
 
 /** What a Worker says. */
 export type WorkerMessage =
-  | { type: "ready" }
+  | {
+    type: "ready"; /** What the system calls its thread, where that can be asked. */
+    thread: number | undefined;
+  }
   | { type: "unusable"; problem: string }
   | {
     type: "results";
@@ -69,6 +75,8 @@ export const CELL = { waiting: 0, running: 1, cancelled: 2, succeeded: 3, failed
 
 /** How long results may be held back while more are made. */
 const FLUSH_AFTER_MS = 1;
+/** How much later than the pool a Worker ends a task that takes too long. */
+const LATE_MS = 100;
 
 /** What a Worker is started from: it runs the text of its first message. */
 export const WORKER_URL = "data:text/javascript,onmessage=({data})=>(0,eval)(data)";
@@ -78,7 +86,7 @@ const NAME = "conc:pool_worker";
 
 /** The first message to a Worker; the second one is a {@link WorkerStart}. */
 export function workerCode(): string {
-  const constants = { cell: CELL, flushAfterMs: FLUSH_AFTER_MS, name: NAME };
+  const constants = { cell: CELL, flushAfterMs: FLUSH_AFTER_MS, lateMs: LATE_MS, name: NAME };
   return `(${serve})(${JSON.stringify(constants)})\n//# sourceURL=${NAME}`;
 }
 
@@ -87,9 +95,12 @@ export function workerCode(): string {
  *
  * Invariant: each task of a message is reported once and in order, unless the Worker dies before.
  */
-function serve(
-  { cell, flushAfterMs, name }: { cell: typeof CELL; flushAfterMs: number; name: string },
-): void {
+function serve({ cell, flushAfterMs, lateMs, name }: {
+  cell: typeof CELL;
+  flushAfterMs: number;
+  lateMs: number;
+  name: string;
+}): void {
   const batches: TaskMessage[] = [];
   let start: WorkerStart;
   let fn: (...args: unknown[]) => unknown;
@@ -102,11 +113,16 @@ function serve(
   let busyMs = 0;
   let sentMs = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let script: { runInThisContext(options: { timeout: number }): unknown } | undefined;
 
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<WorkerStart>) => void;
     close(): void;
-    process?: { reallyExit?: (code?: number) => never };
+    process?: {
+      reallyExit?: (code?: number) => never;
+      getBuiltinModule(name: "node:vm"): { Script: new (code: string) => NonNullable<typeof script> };
+    };
+    concTask?: () => unknown;
   };
   const send = (message: WorkerMessage, transfer: Transferable[] = []) =>
     start.port.postMessage(message, transfer);
@@ -115,14 +131,22 @@ function serve(
     scope.onmessage = () => {};
     start = data;
     guard();
-    const problem = await load().catch((error) => describe(error));
+    const problem = await load().catch(unloadable);
     if (problem !== undefined) return send({ type: "unusable", problem });
     start.port.onmessage = ({ data }: MessageEvent<TaskMessage>) => {
       batches.push(data);
       if (!isRunning) void run();
     };
-    send({ type: "ready" });
+    send({ type: "ready", thread: threadId() });
   };
+
+  function threadId(): number | undefined {
+    try {
+      return Number(Deno.readLinkSync("/proc/thread-self").split("/").at(-1));
+    } catch {
+      return undefined;
+    }
+  }
 
   /** Whatever would end this Worker silently says so first. What is not sent by then is run again. */
   function guard(): void {
@@ -177,6 +201,14 @@ function serve(
     return undefined;
   }
 
+  function unloadable(error: unknown): string {
+    const isTypeScript = "module" in start.fn && /\.[cm]?tsx?$/.test(start.fn.module);
+    const hint = isTypeScript && error instanceof SyntaxError
+      ? ": a compiled program runs no TypeScript: give it the JavaScript"
+      : "";
+    return describe(error).replace(/\s*\n[^]*$/, "") + hint;
+  }
+
   async function run(): Promise<void> {
     isRunning = true;
     const { cells, spread, worker } = start;
@@ -185,7 +217,7 @@ function serve(
       transfer: (...objects: Transferable[]) => void moved.push(...objects),
     };
     for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
-      const [number, inputs] = batch;
+      const [number, inputs, limitsMs] = batch;
       first = number;
       sentMs = performance.now();
       let startMs = sentMs;
@@ -198,8 +230,9 @@ function serve(
         let state: number = cell.succeeded;
         let value: unknown;
         try {
-          const input = inputs[at];
-          value = spread ? fn(...input as unknown[]) : fn(input, context);
+          const args = spread ? inputs[at] as unknown[] : [inputs[at], context];
+          const limitMs = limitsMs?.[at] ?? Infinity;
+          value = limitMs === Infinity ? fn(...args) : limited(() => fn(...args), limitMs);
           if (isThenable(value)) {
             // While we wait, results that are there are not to wait with us.
             timer ??= setTimeout(flushLater, flushAfterMs);
@@ -225,6 +258,24 @@ function serve(
       flush();
     }
     isRunning = false;
+  }
+
+  /**
+   * Runs a function, but not for much longer than the limit: the pool ends this Worker then, which Deno does not do to one that is in
+   * a loop that never ends (2.9), or only after two seconds (2.4). This does not concern what is done after an await.
+   */
+  function limited(run: () => unknown, limitMs: number): unknown {
+    const vm = scope.process!.getBuiltinModule("node:vm");
+    script ??= new vm.Script("concTask()");
+    scope.concTask = run;
+    const startMs = performance.now();
+    try {
+      return script.runInThisContext({ timeout: Math.min(Math.ceil(limitMs) + lateMs, 2 ** 31 - 1) });
+    } catch (error) {
+      // The pool knows, and is told nothing else.
+      if (performance.now() - startMs >= limitMs) isClosed = true;
+      throw error;
+    }
   }
 
   function flushLater(): void {
