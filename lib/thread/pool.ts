@@ -74,7 +74,7 @@ export interface ThreadPoolStatistics {
 const BATCH_MS = 1;
 const MAX_BATCH = 256;
 /** A task that takes longer than this is not sent before its Worker is free. */
-const AHEAD_LIMIT_MS = 5;
+const AHEAD_LIMIT_MS = 20;
 const MEMORY_BYTES = 3 * 2 ** 30;
 /** How often it is looked whether a Worker takes too much memory. */
 const MEMORY_POLL_MS = 100;
