@@ -82,11 +82,10 @@ Without any of them the input is appended. Jobs read /dev/null; CONC_SEQ and
 CONC_SLOT are in their environment. What a job leaves running is ended with
 conc. Exit code: 0, 1 if any job failed, 127 if there is no such command.
 
-With --kind thread no command runs, but a JavaScript function: the one of -e, or
-an export of --module. It gets the input as a string, several of them as several
-arguments, and may be async. What it returns is printed on a line: a string as it
-is, undefined not at all, everything else as JSON. A Worker that dies, or whose
-job times out, fails that job alone.`,
+With --kind thread no command runs, but a JavaScript function: that of -e, or an
+export of --module. It gets the input as a string, several as several arguments,
+and may be async. What it returns is printed on a line: a string as it is, all
+else as JSON, undefined not at all. A Worker that dies fails its job alone.`,
   examples: [
     { line: "conc pool -j4 gzip -9 -k {} ::: *.log", does: "Compress files, four at a time" },
     { line: "find . -name '*.txt' -print0 | conc pool -0 -k wc -l", does: "Any file name, in order" },

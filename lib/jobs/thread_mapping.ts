@@ -109,8 +109,9 @@ class Lines {
     this.#output = output;
   }
 
-  /** Adds a line. Waits while much is pending. Throws what went wrong with this line or an earlier one. */
+  /** Adds a line, or nothing. Waits while much is pending. Throws what went wrong with this line or an earlier one. */
   async add(text: string): Promise<void> {
+    if (text === "") return;
     this.#pending += text;
     this.#writing ??= this.#write();
     if (this.#pending.length > PENDING_CHARACTERS) await this.#writing;

@@ -117,9 +117,7 @@ function serve({ cell, flushAfterMs, lateMs, name }: {
 
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<WorkerStart>) => void;
-    close(): void;
     process?: {
-      reallyExit?: (code?: number) => never;
       getBuiltinModule(name: "node:vm"): { Script: new (code: string) => NonNullable<typeof script> };
     };
     concTask?: () => unknown;
@@ -150,18 +148,18 @@ function serve({ cell, flushAfterMs, lateMs, name }: {
 
   /** Whatever would end this Worker silently says so first. What is not sent by then is run again. */
   function guard(): void {
-    const dying = (how: string, end: (...args: never[]) => unknown) => (...args: never[]) => {
-      die({ name: "Error", message: `it called ${how}`, stack: "" });
-      return end(...args);
+    const watch = (owner: object | undefined, method: string, said: [string, string]) => {
+      const end = owner?.[method as never] as ((...args: unknown[]) => unknown) | undefined;
+      if (owner === undefined || end === undefined) return;
+      const value = (...args: unknown[]) => {
+        die({ name: "Error", message: `it called ${said.join(".")}()`, stack: "" });
+        return end.apply(owner, args);
+      };
+      Object.defineProperty(owner, method, { value, configurable: true, writable: true });
     };
-    scope.close = dying("self.close()", scope.close.bind(scope));
-    Deno.exit = dying("Deno.exit()", Deno.exit) as typeof Deno.exit;
-    if (scope.process?.reallyExit !== undefined) {
-      scope.process.reallyExit = dying(
-        "process.exit()",
-        scope.process.reallyExit.bind(scope.process),
-      ) as never;
-    }
+    watch(scope, "close", ["self", "close"]);
+    watch(Deno, "exit", ["Deno", "exit"]);
+    watch(scope.process, "reallyExit", ["process", "exit"]);
     globalThis.addEventListener("error", (event) => {
       event.preventDefault();
       die(failureOf(event.error));

@@ -46,7 +46,8 @@ const ANYTHING = {
       case "close": return self.close();
       case "exit": return Deno.exit(3);
       case "reject": Promise.reject(new Error("nobody listens")); return new Promise(() => {});
-      case "hang": for (;;);
+      // Not for ever: not every version of Deno ends a Worker that is in a loop.
+      case "hang": for (const endMs = Date.now() + 5_000; Date.now() < endMs;);
     }
   }`,
 };
@@ -238,7 +239,9 @@ Deno.test("ThreadPool.ready() resolves once a Worker has loaded the function, an
   await withPool({ source: "await new Promise(() => {})" }, { size: 1 }, async (pool) => {
     await assertRejects(() => pool.ready(), UsageError);
   });
-  await withPool({ source: "(() => { for (;;); })()" }, { size: 1 }, async (pool) => {
+  await withPool({ source: "(() => { for (const endMs = Date.now() + 5_000; Date.now() < endMs;); })()" }, {
+    size: 1,
+  }, async (pool) => {
     await assertRejects(() => pool.ready({ timeoutMs: 20 }), TimeoutError);
     const wait = start((signal) => pool.ready({ signal }));
     wait.controller.abort("enough");
@@ -317,6 +320,41 @@ Deno.test("ThreadPool.submit() with a timeout ends the Worker of a task that nev
     assertEquals(others.map(({ value }) => value), Array.from({ length: 100 }, (_, n) => n));
     assertEquals(deaths.map(({ worker, reason }) => [worker, reason]), [[1, hanging.reason]]);
   });
+});
+
+Deno.test("ThreadPool.submit() with a timeout stops a loop that never ends", async () => {
+  const source = "({ cells }) => { for (;;) Atomics.add(cells, 0, 1); }";
+  await withPool({ source }, { size: 1 }, async (pool) => {
+    const { cells } = gate();
+    await assertRejects(() => pool.submit({ cells }, { timeoutMs: 30 }), TimeoutError);
+    let seen = -1;
+    await eventually(async () => {
+      seen = Atomics.load(cells, 0);
+      await pause(20);
+      assertEquals(Atomics.load(cells, 0), seen);
+    });
+  });
+});
+
+Deno.test({
+  name: "ThreadPool ends a Worker that takes too much memory, and fails its task alone",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    // It stops by itself where a Worker in a loop is not ended, and then holds on to what it has.
+    const source = `(isGreedy) => {
+      const all = [];
+      while (isGreedy && all.length < 1_000) all.push(new Uint8Array(2 ** 20).fill(1));
+      return isGreedy ? new Promise(() => {}) : "modest";
+    }`;
+    await withPool<boolean, string>({ source }, { size: 2, memoryBytes: 2 ** 28 }, async (pool) => {
+      const greedy = follow(pool.submit(true));
+      const modest = Array.from({ length: 50 }, () => follow(pool.submit(false)));
+      await settled([greedy, ...modest]);
+      assertInstanceOf(greedy.reason, WorkerDiedError);
+      assertStringIncludes(greedy.reason.message, "took more than 0.25 GiB of memory");
+      assertEquals(new Set(modest.map(({ value }) => value)), new Set(["modest"]));
+    });
+  },
 });
 
 Deno.test("ThreadPool.submit() that is cancelled before its turn never runs, and leaves no listener", async () => {
