@@ -24,7 +24,7 @@ export interface ThreadMappingOptions {
 }
 
 /** How many inputs are on their way for each Worker. */
-const AHEAD = 512;
+const AHEAD = 256;
 /** So much text waits for what is being written. */
 const PENDING_CHARACTERS = 2 ** 16;
 
