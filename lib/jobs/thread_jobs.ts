@@ -5,7 +5,7 @@
  */
 
 import { textToBytes, toPrintable } from "../bytes.ts";
-import { TimeoutError } from "../errors.ts";
+import { SystemError, TimeoutError } from "../errors.ts";
 import type { Take } from "../process/capture.ts";
 import { quoteForShell } from "../process/command_line.ts";
 import type { ChildStatus } from "../process/spawn.ts";
@@ -69,7 +69,11 @@ export class ThreadJobs implements AsyncDisposable {
     return this.#pool.ready();
   }
 
-  /** Runs the function for an input. Does not throw. */
+  /**
+   * Runs the function for an input.
+   *
+   * @throws {SystemError} If no function can be run any more.
+   */
   async run({ seq, args }: JobInput, signal?: AbortSignal): Promise<Outcome> {
     try {
       const { timeoutMs } = this.#options;
@@ -78,6 +82,7 @@ export class ThreadJobs implements AsyncDisposable {
         : { ...(signal && { signal }), timeoutMs };
       return { seq, text: line(await this.#pool.submit(args, limits)) };
     } catch (error) {
+      if (error instanceof SystemError) throw error;
       return { seq, error };
     }
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ClosedError, TimeoutError, UsageError, WorkerDiedError } from "../errors.ts";
+import { ClosedError, SystemError, TimeoutError, UsageError, WorkerDiedError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { follow, offAbort, onAbort } from "../task/abort.ts";
 import { checkCount } from "../task/check.ts";
@@ -76,6 +76,8 @@ const MAX_BATCH = 256;
 /** A task that takes longer than this is not sent before its Worker is free. */
 const AHEAD_LIMIT_MS = 20;
 const MEMORY_BYTES = 3 * 2 ** 30;
+/** How much of that a Worker may take that was ended, for it may take its time to end. */
+const LAST_CHANCE = 1.2;
 /** How often it is looked whether a Worker takes too much memory. */
 const MEMORY_POLL_MS = 100;
 /** A task under which so many Workers died, without running at that moment, is not tried again. */
@@ -200,6 +202,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
    * @throws {ClosedError} If the pool is closed, or cancelled before the task has ended.
    * @throws {DOMException} If the input or the result cannot be cloned.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If a Worker cannot be kept from taking all memory.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws {UsageError} If the function cannot be loaded.
    * @throws {WorkerDiedError} If the Worker died while it ran the task.
@@ -384,14 +387,20 @@ export class ThreadPool<I, O> implements AsyncDisposable {
     const share = Math.ceil(this.#backlog.length / this.#size);
     const tasks = this.#backlog.take(Math.min(this.#batchSize(), share), { alone: thread.load === 0 });
     if (tasks.length === 0) return;
-    for (const { task, error } of thread.send(tasks)) this.#fail(task, error);
+    const unsent = thread.send(tasks);
+    for (const { task, error } of unsent) this.#fail(task, error);
+    // In their place the Worker can have others.
+    if (unsent.length > 0) this.#schedule();
   }
 
-  /** Takes back half of what the Worker with the most has not begun: another one has nothing to do. */
+  /** Takes back half of what a Worker has not begun, of the one with the most: another one has nothing to do. */
   #takeBack(): void {
-    const [fullest] = [...this.#threads].sort((a, b) => b.load - a.load);
-    if (fullest === undefined || fullest.load < 2) return;
-    this.#backlog.putBack(fullest.takeBackHalf());
+    for (const thread of [...this.#threads].sort((a, b) => b.load - a.load)) {
+      if (thread.load < 2) return;
+      const taken = thread.takeBackHalf();
+      if (taken.length === 0) continue;
+      return this.#backlog.putBack(taken);
+    }
   }
 
   #start(): void {
@@ -424,14 +433,24 @@ export class ThreadPool<I, O> implements AsyncDisposable {
     this.#memoryTimer ??= setInterval(() => this.#checkMemory(), MEMORY_POLL_MS);
   }
 
-  /** Ends the Worker that takes too much memory, if there is one. */
+  /**
+   * Ends the Worker that takes too much memory, if there is one. If that does not stop it, all tasks fail: this is the last chance to
+   * tell anybody.
+   */
   #checkMemory(): void {
     const known = [...this.#threads].filter(({ systemId }) => systemId !== undefined);
-    const guilty = this.#memory.look(known.map(({ systemId }) => systemId!));
-    const thread = known.find(({ systemId }) => systemId !== undefined && systemId === guilty);
-    if (thread === undefined) return;
-    const gibibytes = (this.#memory.limitBytes / 2 ** 30).toPrecision(2);
-    this.#bury(thread, new WorkerDiedError(`the Worker took more than ${gibibytes} GiB of memory`));
+    const found = this.#memory.look(known.map(({ systemId }) => systemId!));
+    if (found === undefined) return;
+    const { limitBytes } = this.#memory;
+    const thread = known.find(({ systemId }) => systemId === found.thread);
+    if (thread !== undefined) {
+      const gibibytes = (limitBytes / 2 ** 30).toPrecision(2);
+      this.#bury(thread, new WorkerDiedError(`the Worker took more than ${gibibytes} GiB of memory`));
+    } else if (found.thread !== Deno.pid && found.bytes > LAST_CHANCE * limitBytes) {
+      this.#failAll(
+        new SystemError("a Worker that was ended goes on and takes more memory: give its task a timeout"),
+      );
+    }
   }
 
   /** A Worker has room. */

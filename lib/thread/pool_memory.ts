@@ -25,10 +25,10 @@ export class MemoryWatch {
   /**
    * Looks.
    *
-   * @param threads The ids that the system knows the Workers by.
-   * @returns The one that has taken more than the limit, if there is one.
+   * @param threads The ids that the system knows the present Workers by.
+   * @returns The thread that has taken the most, also one that was present before, and how much; undefined if that is below the limit.
    */
-  look(threads: readonly number[]): number | undefined {
+  look(threads: readonly number[]): { thread: number; bytes: number } | undefined {
     const bytes = Deno.memoryUsage().rss;
     for (const thread of threads) this.#threads.add(thread);
     const faults = new Map([...this.#threads].map((thread) => [thread, faultsOf(thread)]));
@@ -38,10 +38,10 @@ export class MemoryWatch {
     }
     const touched = (thread: number) =>
       Math.max(0, faults.get(thread)! - (this.#calm.faults.get(thread) ?? 0));
-    const [most] = [...this.#threads].sort((a, b) => touched(b) - touched(a)) as [number];
+    const [thread] = [...this.#threads].sort((a, b) => touched(b) - touched(a)) as [number];
     const all = [...this.#threads].reduce((sum, thread) => sum + touched(thread), 0);
-    const taken = (bytes - this.#calm.bytes) * touched(most) / Math.max(1, all);
-    return taken > this.limitBytes && threads.includes(most) ? most : undefined;
+    const taken = (bytes - this.#calm.bytes) * touched(thread) / Math.max(1, all);
+    return taken > this.limitBytes ? { thread, bytes: taken } : undefined;
   }
 }
 

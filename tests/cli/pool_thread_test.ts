@@ -54,6 +54,16 @@ Deno.test("pool --kind thread runs an export of a module", async () => {
   });
 });
 
+Deno.test("pool --kind thread runs a TypeScript module where the runtime can, and else says that it cannot", async () => {
+  await inDirectory(async (cwd) => {
+    await Deno.writeTextFile(`${cwd}/typed.ts`, "export default (n: string): number => Number(n) * 2;");
+    const { code, stdout, stderr } = await conc([...THREAD, "--module", "typed.ts", ":::", "3"], { cwd });
+    if (code === 0) return assertEquals([stdout, stderr], ["6\n", ""]);
+    assertEquals([code, stdout], [2, ""]);
+    assertMatch(stderr, /^conc: [^\n]+: a compiled program runs no TypeScript: give it the JavaScript\n$/);
+  });
+});
+
 Deno.test("pool --kind thread: what cannot run at all is a usage error in one line, before anything ran", async () => {
   await inDirectory(async (cwd) => {
     await Deno.writeTextFile(`${cwd}/m.js`, "export const list = [];");
