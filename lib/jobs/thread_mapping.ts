@@ -58,14 +58,22 @@ export class ThreadMapping implements Pick<JobRun, "run" | "progress"> {
   async run(): Promise<RunSummary> {
     const { keepOrder, signal } = this.#options;
     const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
     const feed = new Feed({
       source: this.#inputs(),
       ordered: keepOrder,
       ahead: AHEAD * this.#threads.size,
-      signal: AbortSignal.any([signal, stop.signal]),
-      start: (input: JobInput) => this.#threads.run(input),
+      signal: either,
+      start: async (input: JobInput) => {
+        const outcome = await this.#threads.run(input, either);
+        either.throwIfAborted();
+        return outcome;
+      },
     });
     let cut = 0;
+    // Before the tasks are told: then none of them runs any more.
+    const count = () => void (cut = this.#threads.running);
+    signal.addEventListener("abort", count, { once: true });
     try {
       for await (const outcome of feed.results()) {
         this.#tally.done += 1;
@@ -74,8 +82,8 @@ export class ThreadMapping implements Pick<JobRun, "run" | "progress"> {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
-      cut = this.#threads.running;
     } finally {
+      signal.removeEventListener("abort", count);
       stop.abort();
       await this.#threads[Symbol.asyncDispose]();
       await feed.ended();
