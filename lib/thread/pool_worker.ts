@@ -216,6 +216,8 @@ function serve({ cell, flushAfterMs, lateMs, name }: {
     };
     for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
       const [number, inputs, limitsMs] = batch;
+      // Before a task is claimed: loading it takes a while, and who is cancelled meanwhile is not to run.
+      if (limitsMs !== undefined) script ??= limitingScript();
       first = number;
       sentMs = performance.now();
       let startMs = sentMs;
@@ -263,17 +265,20 @@ function serve({ cell, flushAfterMs, lateMs, name }: {
    * a loop that never ends (2.9), or only after two seconds (2.4). This does not concern what is done after an await.
    */
   function limited(run: () => unknown, limitMs: number): unknown {
-    const vm = scope.process!.getBuiltinModule("node:vm");
-    script ??= new vm.Script("concTask()");
     scope.concTask = run;
     const startMs = performance.now();
     try {
-      return script.runInThisContext({ timeout: Math.min(Math.ceil(limitMs) + lateMs, 2 ** 31 - 1) });
+      return script!.runInThisContext({ timeout: Math.min(Math.ceil(limitMs) + lateMs, 2 ** 31 - 1) });
     } catch (error) {
       // The pool knows, and is told nothing else.
       if (performance.now() - startMs >= limitMs) isClosed = true;
       throw error;
     }
+  }
+
+  function limitingScript(): NonNullable<typeof script> {
+    const { Script } = scope.process!.getBuiltinModule("node:vm");
+    return new Script("concTask()");
   }
 
   function flushLater(): void {
