@@ -12,6 +12,7 @@ import { Feed } from "../task/feed.ts";
 import type { MapOptions, ShutdownOptions } from "../task/pool.ts";
 import { NOT_NOW, refuse, WaitingList } from "../task/waiters.ts";
 import { Timer } from "../time/timer.ts";
+import type { Breakable } from "./handle.ts";
 import { MemoryWatch } from "./pool_memory.ts";
 import { PoolBacklog, ThreadTask } from "./pool_task.ts";
 import { PoolThread } from "./pool_thread.ts";
@@ -32,6 +33,11 @@ export interface ThreadPoolOptions {
    * lets run into the limit of its heap takes the program down. Default: 3 GiB, of the 4 GiB of a heap.
    */
   memoryBytes?: number;
+  /**
+   * Locks and other primitives that its Workers use: what a Worker held that died, or was ended because of a task of its, is taken from it
+   * as soon as its thread has ended, and after a second at the latest.
+   */
+  guards?: readonly Breakable[];
   /** Told of each Worker that died, or was ended because of a task of its: what it held is held by nobody now. */
   onWorkerDeath?: (death: WorkerDeath) => void;
 }
@@ -40,6 +46,8 @@ export interface ThreadPoolOptions {
 export interface WorkerDeath {
   /** The number that its tasks knew it by. */
   worker: number;
+  /** What primitives between threads know it by: its `threadId`. */
+  threadId: number;
   /** Why: a `WorkerDiedError`, or what its task was cancelled with. */
   reason: unknown;
 }
@@ -113,6 +121,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
   readonly #size: number;
   readonly #idleMs: number;
   readonly #spread: boolean;
+  readonly #guards: readonly Breakable[];
   readonly #onWorkerDeath: ((death: WorkerDeath) => void) | undefined;
   /** Aborted when the pool is cancelled. */
   readonly #controller = new AbortController();
@@ -152,7 +161,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
    */
   constructor(fn: ThreadFunction, options: ThreadPoolOptions = {}) {
     const { size = navigator.hardwareConcurrency, idleMs = 10_000, spread = false } = options;
-    const { memoryBytes = MEMORY_BYTES, onWorkerDeath } = options;
+    const { memoryBytes = MEMORY_BYTES, guards = [], onWorkerDeath } = options;
     checkCount("make a pool", { name: "size", value: size });
     checkCount("make a pool", { name: "memoryBytes", value: memoryBytes });
     if (!(idleMs >= 0)) {
@@ -167,6 +176,7 @@ export class ThreadPool<I, O> implements AsyncDisposable {
     this.#idleMs = idleMs;
     this.#spread = spread;
     this.#memory = new MemoryWatch(memoryBytes);
+    this.#guards = guards;
     this.#onWorkerDeath = onWorkerDeath;
   }
 
@@ -526,7 +536,14 @@ export class ThreadPool<I, O> implements AsyncDisposable {
     }
     this.#backlog.putBack(again);
     this.#schedule();
-    this.#onWorkerDeath?.({ worker: thread.id, reason });
+    void this.#breakLeases(thread);
+    this.#onWorkerDeath?.({ worker: thread.id, threadId: thread.threadId, reason });
+  }
+
+  async #breakLeases(thread: PoolThread): Promise<void> {
+    if (this.#guards.length === 0) return;
+    await thread.gone();
+    for (const guard of this.#guards) guard.breakLeases(thread.threadId);
   }
 
   /** The function cannot be run, by this Worker or any other. */

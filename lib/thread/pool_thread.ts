@@ -14,6 +14,7 @@ import {
   type WorkerMessage,
   type WorkerStart,
 } from "./pool_worker.ts";
+import { drawThreadId } from "./thread_id.ts";
 
 /** What a thread tells its pool. */
 export interface ThreadEvents {
@@ -30,6 +31,9 @@ export interface ThreadEvents {
   /** It does not run any more. */
   died(failure: Failure): void;
 }
+
+const GONE_LIMIT_MS = 1_000;
+const GONE_POLL_MS = 5;
 
 /** How many tasks a thread can hold. */
 export const CAPACITY = 1_024;
@@ -50,6 +54,8 @@ export class PoolThread {
   /** The number of the next task, and of the first that was not reported. */
   #next = 0;
   #reported = 0;
+  /** What primitives between threads know it by. */
+  readonly threadId: number = drawThreadId();
   /** What the system calls its thread; undefined where that is not known. */
   systemId: number | undefined;
   /** Whether it has loaded the function. */
@@ -73,7 +79,13 @@ export class PoolThread {
       event.preventDefault();
       this.#die(event.message);
     };
-    const message: WorkerStart = { ...start, port: port2, cells: this.#cells, worker: id };
+    const message: WorkerStart = {
+      ...start,
+      port: port2,
+      cells: this.#cells,
+      worker: id,
+      threadId: this.threadId,
+    };
     this.#worker.postMessage(workerCode());
     this.#worker.postMessage(message, [port2]);
   }
@@ -164,6 +176,25 @@ export class PoolThread {
     this.#worker.terminate();
     this.#port.close();
     return left;
+  }
+
+  /** Resolves when its thread has ended, after {@link end}; at the latest after a second, for one in an endless loop may not end. */
+  async gone(): Promise<void> {
+    const endMs = performance.now() + GONE_LIMIT_MS;
+    while (performance.now() < endMs && this.#isThere()) {
+      await new Promise((resolve) => setTimeout(resolve, GONE_POLL_MS));
+    }
+  }
+
+  /** Whether the system still has its thread; where that cannot be known, it has. */
+  #isThere(): boolean {
+    if (this.systemId === undefined) return true;
+    try {
+      Deno.statSync(`/proc/self/task/${this.systemId}`);
+      return true;
+    } catch (error) {
+      return !(error instanceof Deno.errors.NotFound);
+    }
   }
 
   #die(message: string): void {

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { THREAD_ID_KEY } from "./thread_id.ts";
+
 /** The function that a pool runs: an export of a module, or an expression. */
 export type ThreadFunction =
   | {
@@ -38,6 +40,8 @@ export interface WorkerStart {
   /** Whether an input is an array of arguments. */
   spread: boolean;
   worker: number;
+  /** What primitives between threads are to know it by, see `thread_id.ts`. */
+  threadId: number;
 }
 
 /**
@@ -86,7 +90,10 @@ const NAME = "conc:pool_worker";
 
 /** The first message to a Worker; the second one is a {@link WorkerStart}. */
 export function workerCode(): string {
-  const constants = { cell: CELL, flushAfterMs: FLUSH_AFTER_MS, lateMs: LATE_MS, name: NAME };
+  const constants = {
+    ...{ cell: CELL, flushAfterMs: FLUSH_AFTER_MS, lateMs: LATE_MS, name: NAME },
+    threadIdKey: THREAD_ID_KEY,
+  };
   return `(${serve})(${JSON.stringify(constants)})\n//# sourceURL=${NAME}`;
 }
 
@@ -95,11 +102,12 @@ export function workerCode(): string {
  *
  * Invariant: each task of a message is reported once and in order, unless the Worker dies before.
  */
-function serve({ cell, flushAfterMs, lateMs, name }: {
+function serve({ cell, flushAfterMs, lateMs, name, threadIdKey }: {
   cell: typeof CELL;
   flushAfterMs: number;
   lateMs: number;
   name: string;
+  threadIdKey: string;
 }): void {
   const batches: TaskMessage[] = [];
   let start: WorkerStart;
@@ -128,6 +136,7 @@ function serve({ cell, flushAfterMs, lateMs, name }: {
   scope.onmessage = async ({ data }) => {
     scope.onmessage = () => {};
     start = data;
+    Object.defineProperty(globalThis, Symbol.for(threadIdKey), { value: start.threadId });
     guard();
     const problem = await load().catch(unloadable);
     if (problem !== undefined) return send({ type: "unusable", problem });
@@ -135,10 +144,10 @@ function serve({ cell, flushAfterMs, lateMs, name }: {
       batches.push(data);
       if (!isRunning) void run();
     };
-    send({ type: "ready", thread: threadId() });
+    send({ type: "ready", thread: systemId() });
   };
 
-  function threadId(): number | undefined {
+  function systemId(): number | undefined {
     try {
       return Number(Deno.readLinkSync("/proc/thread-self").split("/").at(-1));
     } catch {
