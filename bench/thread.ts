@@ -7,6 +7,8 @@
  * @module
  */
 
+import { TaskLock } from "../lib/task/lock.ts";
+import { ThreadLock } from "../lib/thread/lock.ts";
 import { ThreadPool } from "../lib/thread/pool.ts";
 import { findProgram } from "./executable.ts";
 import { type Absent, compare, type Contender, runProgram, type Target } from "./measure.ts";
@@ -22,6 +24,7 @@ interface Job {
 
 const SIZE = navigator.hardwareConcurrency;
 const ROUNDS = 9;
+const LOCK_ROUNDS = 200_000;
 const PACKAGES = { piscina: "5.3.2", tinypool: "2.2.0", workerpool: "10.0.3" } as const;
 const JOBS: readonly Job[] = [
   { name: "empty", title: "an empty task, many at once", count: 20_000, target: { atLeast: 1 } },
@@ -37,6 +40,31 @@ export default async function thread(): Promise<void> {
   } finally {
     for (const peer of peers) if ("end" in peer) await peer.end();
   }
+  await raceLocks();
+}
+
+/** What a lock costs that nobody else wants: Workers have no such lock of their own, so it stands beside that of one event loop. */
+async function raceLocks(): Promise<void> {
+  const locks = {
+    "conc ThreadLock": new ThreadLock(),
+    "conc TaskLock, which knows one thread": new TaskLock(),
+  };
+  const contenders = Object.entries(locks).map(([name, lock]): Contender => ({
+    name,
+    run: async () => {
+      for (let round = 0; round < LOCK_ROUNDS; round++) (await lock.acquire()).release();
+    },
+  }));
+  for (const { run } of contenders) await run();
+  const startMs = performance.now();
+  await contenders[0]!.run();
+  const nanoseconds = (performance.now() - startMs) * 1e6 / LOCK_ROUNDS;
+  await compare(contenders, {
+    title: "thread: acquire and release, uncontended",
+    rounds: ROUNDS,
+    jobs: LOCK_ROUNDS,
+  });
+  console.log(`conc ThreadLock: ${nanoseconds.toFixed(0)} ns for acquire and release, target at most 200`);
 }
 
 async function race({ name, title, count, target }: Job, peers: readonly (Peer | Absent)[]): Promise<void> {
