@@ -21,7 +21,7 @@ const LIB_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   report: ["time"],
   task: ["time"],
   thread: ["time", "task"],
-  host: ["time", "task"],
+  host: ["time", "task", "process"],
   cluster: ["time", "task"],
   process: ["time", "task"],
   net: ["time", "task"],

@@ -7,7 +7,7 @@ import { ThreadPool } from "../../lib/thread/pool.ts";
 import { ThreadQueue } from "../../lib/thread/queue.ts";
 import { ThreadRLock } from "../../lib/thread/rlock.ts";
 import { ThreadSemaphore } from "../../lib/thread/semaphore.ts";
-import { eventually, reaching, settled, start } from "../conformance/support.ts";
+import { eventually, reaching, settled, start } from "../conformance/waits.ts";
 import type { HolderTask } from "./holder.ts";
 import { Contender } from "./workers.ts";
 

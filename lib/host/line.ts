@@ -1,0 +1,271 @@
+/**
+ * The waiting line under all primitives between processes. Fairness, cancellation and timeouts are written here, once.
+ *
+ * @module
+ */
+
+import { BrokenLeaseError, TimeoutError } from "../errors.ts";
+import type { WaitOptions } from "../primitives.ts";
+import { refuse } from "../task/waiters.ts";
+import type { Store } from "./store.ts";
+import { wake, Wakeup } from "./wakeup.ts";
+
+/** What one who comes wants. */
+export interface Ask {
+  /** Who: an id of the store's owners. */
+  owner: number;
+  /** How much. */
+  request: number;
+  /** What comes with it. */
+  payload: Uint8Array | null;
+  /** What it is for, for people. */
+  command: string | null;
+}
+
+/** What became of it; undefined if it cannot be met now. */
+export type Outcome = { granted: string } | { refused: string } | undefined;
+
+/** Options of {@link Line}. */
+export interface LineOptions {
+  /** Names the line: `KIND:NAME`, and more where a primitive has several. */
+  line: string;
+  /** What is waited for, for the message of the `TimeoutError`, such as `the semaphore 'db'`. */
+  what: string;
+  /** Meets a request, or changes nothing. Within a write. */
+  grant(ask: Ask): Outcome;
+  /** What a wait rejects with that was refused. */
+  refusal(reason: string): Error;
+  /** Gives back what is held by who is gone. Says whether there was any. */
+  clear(): boolean;
+  /** Milliseconds until time alone may meet the request at the head; undefined if it never does. */
+  dueMs?(): number | undefined;
+  /** Whether what is granted must be on disk when the wait returns. Default false. */
+  durable?: boolean;
+}
+
+/** How one comes. */
+export interface AskOptions extends WaitOptions {
+  /** How much is wanted. */
+  request: number;
+  /** What comes with it. */
+  payload?: Uint8Array;
+  /** What it is for, for people. */
+  command?: string;
+}
+
+const WAITING = 0;
+const GRANTED = 1;
+const REFUSED = 2;
+
+interface WaiterRow {
+  id: number;
+  owner: number;
+  request: number;
+  payload: Uint8Array | null;
+  command: string | null;
+}
+
+/**
+ * Those who wait, whichever processes they are, first come first served. Mirrors `WaitingList` of one event loop, in the store.
+ *
+ * Invariants: after each write the request at the head cannot be met. A grant is complete when it is written, so a waiter that is slow,
+ * or dies, has all or nothing. A waiter that died is found by the one behind it, the holder by the one at the head: each looks at one
+ * process, however long the line is.
+ */
+export class Line {
+  readonly #store: Store;
+  readonly #options: LineOptions;
+  #serving = false;
+
+  constructor(store: Store, options: LineOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /** How many wait. */
+  get length(): number {
+    const { line } = this.#options;
+    return this.#store.get<{ n: number }>(
+      "SELECT count(*) AS n FROM waiters WHERE line = ? AND state = 0",
+      line,
+    )!.n;
+  }
+
+  /**
+   * Grants the request at once if nobody waits and it can be met, else lines up.
+   *
+   * Cancel safety: a wait that is aborted or times out leaves the line before its promise rejects, and what it held up behind it is
+   * served. If it was granted already, it is granted.
+   *
+   * @returns What was granted.
+   * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {TimeoutError} If `timeoutMs` ran out.
+   * @throws The reason of the signal, if it is aborted.
+   */
+  async wait(ask: AskOptions): Promise<string> {
+    const { signal, timeoutMs = Infinity } = ask;
+    const refusal = refuse(ask);
+    if (refusal !== undefined) throw refusal.reason;
+    const endMs = performance.now() + timeoutMs;
+    const first = this.take(ask);
+    if (first !== undefined) return first;
+    if (timeoutMs === 0) throw this.#timeout(0);
+    const { outcome, id } = this.#lineUp(ask);
+    if (outcome !== undefined) return this.#result(outcome);
+    using wakeup = new Wakeup(this.#store, id);
+    for (;;) {
+      const outcome = this.#collect(id);
+      if (outcome !== undefined) return this.#result(outcome);
+      const leftMs = endMs - performance.now();
+      if (signal?.aborted || leftMs <= 0) {
+        const late = this.#leave(id);
+        if (late !== undefined) return this.#result(late);
+        throw signal?.aborted ? signal.reason : this.#timeout(timeoutMs);
+      }
+      const dueMs = this.#options.dueMs?.() ?? Infinity;
+      if (!await wakeup.rest(Math.min(leftMs, dueMs), signal)) this.#lookAhead(id);
+    }
+  }
+
+  /** What is granted at once, if nobody waits and the request can be met; else undefined: who does not wait never overtakes. */
+  take(ask: AskOptions): string | undefined {
+    for (let again = true; again; again = this.#options.clear()) {
+      const outcome = this.#write(() => this.#ask(ask));
+      if (outcome !== undefined) return this.#result(outcome);
+    }
+    return undefined;
+  }
+
+  /** Grants from the head on, until a request cannot be met. Within a write. */
+  serve(): void {
+    // A grant may serve another line, and that one this: the first call goes on anyway.
+    if (this.#serving) return;
+    this.#serving = true;
+    try {
+      this.#serveAll();
+    } finally {
+      this.#serving = false;
+    }
+  }
+
+  /** Settles all for whom `judge` has an outcome. Those who stay keep their places. Within a write. */
+  sweep(judge: (ask: Ask) => Outcome): void {
+    for (const waiter of this.#waiting()) {
+      const outcome = judge(waiter);
+      if (outcome !== undefined) this.settle(waiter.id, outcome);
+    }
+    this.serve();
+  }
+
+  /** Tells a waiter what became of it. Within a write. */
+  settle(id: number, outcome: NonNullable<Outcome>): void {
+    const [state, result] = "granted" in outcome ? [GRANTED, outcome.granted] : [REFUSED, outcome.refused];
+    this.#store.run("UPDATE waiters SET state = ?, result = ? WHERE id = ?", state, result, id);
+    this.#store.afterCommit(() => wake(this.#store, id));
+  }
+
+  #serveAll(): void {
+    for (let head = this.#head(); head !== undefined; head = this.#head()) {
+      if (!this.#store.owners.lives(head.owner)) {
+        this.#store.owners.bury(head.owner);
+        continue;
+      }
+      const outcome = this.#options.grant(head);
+      if (outcome === undefined) return;
+      this.settle(head.id, outcome);
+    }
+  }
+
+  #ask({ request, payload, command }: AskOptions): Outcome {
+    if (this.#head() !== undefined) return undefined;
+    const owner = this.#store.owners.idOf();
+    return this.#options.grant({ owner, request, payload: payload ?? null, command: command ?? null });
+  }
+
+  #lineUp(ask: AskOptions): { outcome: Outcome; id: number } {
+    return this.#write(() => {
+      const outcome = this.#ask(ask);
+      if (outcome !== undefined) return { outcome, id: 0 };
+      const { line } = this.#options;
+      const { request, payload = null, command = null } = ask;
+      const { id } = this.#store.run(
+        `INSERT INTO waiters (line, owner, request, state, payload, command, since) VALUES (?, ?, ?, 0, ?, ?, ?)`,
+        ...[line, this.#store.owners.idOf(), request, payload, command, Date.now()],
+      );
+      return { outcome, id };
+    });
+  }
+
+  /** What became of a waiter, which is taken out; undefined if it waits still. */
+  #collect(id: number): Outcome {
+    const row = this.#store.get<{ state: number }>("SELECT state FROM waiters WHERE id = ?", id);
+    return row?.state === WAITING ? undefined : this.#write(() => this.#takeOut(id));
+  }
+
+  /** Takes a waiter out, and returns what it was granted if it was. */
+  #leave(id: number): Outcome {
+    return this.#write(() => {
+      const outcome = this.#takeOut(id);
+      if (outcome === undefined) this.serve();
+      return outcome;
+    });
+  }
+
+  #takeOut(id: number): Outcome {
+    const row = this.#store.get<{ state: number; result: string }>(
+      "SELECT state, result FROM waiters WHERE id = ?",
+      id,
+    );
+    if (row === undefined) {
+      throw new BrokenLeaseError("the place in the line was lost: its process was taken for dead");
+    }
+    this.#store.run("DELETE FROM waiters WHERE id = ?", id);
+    if (row.state === WAITING) return undefined;
+    return row.state === GRANTED ? { granted: row.result } : { refused: row.result };
+  }
+
+  /** Sees whether who is before us lives, or, at the head, who holds what we wait for. */
+  #lookAhead(id: number): void {
+    const { line, clear } = this.#options;
+    const before = this.#store.get<{ owner: number }>(
+      "SELECT owner FROM waiters WHERE line = ? AND state = 0 AND id < ? ORDER BY id DESC LIMIT 1",
+      line,
+      id,
+    );
+    if (before === undefined) {
+      clear();
+      this.#store.write(() => this.serve());
+    } else if (!this.#store.owners.lives(before.owner)) {
+      this.#store.owners.bury(before.owner);
+    }
+  }
+
+  #head(): WaiterRow | undefined {
+    return this.#store.get<WaiterRow>(
+      "SELECT id, owner, request, payload, command FROM waiters WHERE line = ? AND state = 0 ORDER BY id LIMIT 1",
+      this.#options.line,
+    );
+  }
+
+  #waiting(): WaiterRow[] {
+    return this.#store.all<WaiterRow>(
+      "SELECT id, owner, request, payload, command FROM waiters WHERE line = ? AND state = 0 ORDER BY id",
+      this.#options.line,
+    );
+  }
+
+  #write<T>(change: () => T): T {
+    return this.#store.write(change, { durable: this.#options.durable ?? false });
+  }
+
+  #result(outcome: NonNullable<Outcome>): string {
+    if ("granted" in outcome) return outcome.granted;
+    throw this.#options.refusal(outcome.refused);
+  }
+
+  #timeout(timeoutMs: number): TimeoutError {
+    return new TimeoutError(
+      `waited ${timeoutMs} ms for ${this.#options.what}: allow more time, or let it go earlier`,
+    );
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Who holds and who waits: processes, told apart for good, and whether they live. Liveness is looked up, not guessed from how long
+ * nothing was heard; only of processes in another pid namespace nothing else can be known.
+ *
+ * @module
+ */
+
+import { listProcesses, readEnvironment, readProcess } from "../process/proc.ts";
+import { uptimeMs } from "./clock.ts";
+import { dropLease } from "./leases.ts";
+import type { Store } from "./store.ts";
+
+/** The variable that names, in every process of a job, the leases that guard it; separated by colons. */
+export const LEASE_VARIABLE = "CONC_LEASE";
+
+/** How often a process shows those in other pid namespaces that it lives. */
+const BEAT_MS = 5_000;
+/** How long it is believed. */
+const BEAT_LIMIT_MS = 20_000;
+
+/** A process. With the boot, which the store keeps, it is named for good: a pid that is used again has another start. */
+export interface Identity {
+  pid: number;
+  /** When it started, in clock ticks since boot; 0 where that cannot be known. */
+  started: number;
+  /** Its pid namespace; empty where there are none. */
+  namespace: string;
+}
+
+interface OwnerRow extends Identity {
+  beat: number;
+}
+
+interface JobRow {
+  token: string;
+  job: number;
+  jobPid: number | null;
+  jobStarted: number | null;
+}
+
+let self: Identity | undefined;
+
+/** This process. */
+export function thisProcess(): Identity {
+  self ??= identityOf(Deno.pid);
+  return self!;
+}
+
+/** A process of this pid namespace; undefined if there is none of that id. */
+export function identityOf(pid: number): Identity | undefined {
+  const namespace = pidNamespace();
+  if (Deno.build.os !== "linux") return answers(pid) ? { pid, started: 0, namespace } : undefined;
+  const entry = readProcess(pid);
+  if (entry === undefined || entry.state === "Z" || entry.state === "X") return undefined;
+  return { pid, started: entry.startTicks, namespace };
+}
+
+/**
+ * The owners of a store. Invariant: an owner's row is there while it holds or waits; once it is found dead all that it had is given back
+ * in one transaction, but for leases whose job still runs.
+ */
+export class Owners implements Disposable {
+  readonly #store: Store;
+  #beat: ReturnType<typeof setInterval> | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The id of a process, by default this one; makes its row if there is none. Only within a write. */
+  idOf(process: Identity = thisProcess()): number {
+    const { pid, started, namespace } = process;
+    this.#beat ??= startBeat(() => this.#showLife());
+    const known = this.#store.get<{ id: number }>(
+      "SELECT id FROM owners WHERE pid = ? AND started = ? AND namespace = ?",
+      pid,
+      started,
+      namespace,
+    );
+    if (known !== undefined) return known.id;
+    return this.#store.run(
+      "INSERT INTO owners (pid, started, namespace, beat) VALUES (?, ?, ?, ?)",
+      pid,
+      started,
+      namespace,
+      uptimeMs(),
+    ).id;
+  }
+
+  /** Whether the process of an id lives. */
+  lives(owner: number): boolean {
+    const row = this.#store.get<OwnerRow>(
+      "SELECT pid, started, namespace, beat FROM owners WHERE id = ?",
+      owner,
+    );
+    if (row === undefined) return false;
+    if (row.namespace !== pidNamespace()) return uptimeMs() - row.beat < BEAT_LIMIT_MS;
+    return identityOf(row.pid)?.started === row.started;
+  }
+
+  /** Whether a lease is still held: it has not expired, and its owner or the job that it guards lives. */
+  holds(lease: number): boolean {
+    const row = this.#store.get<JobRow & { owner: number | null; expires: number | null }>(
+      "SELECT owner, expires, token, job, jobPid, jobStarted FROM leases WHERE id = ?",
+      lease,
+    );
+    if (row === undefined) return false;
+    if (row.expires !== null && row.expires <= uptimeMs()) return false;
+    return row.owner === null || this.lives(row.owner) || jobLives(row);
+  }
+
+  /** Gives back what a dead owner had: its place in every line, its items, and the leases whose job has ended too. */
+  bury(owner: number): void {
+    const store = this.#store;
+    store.write(() => {
+      store.run("DELETE FROM waiters WHERE owner = ?", owner);
+      for (const { id } of store.all<{ id: number }>("SELECT id FROM leases WHERE owner = ?", owner)) {
+        if (!this.holds(id)) dropLease(store, id);
+      }
+      store.run(
+        "DELETE FROM owners WHERE id = ? AND NOT EXISTS (SELECT 1 FROM leases WHERE owner = ?)",
+        owner,
+        owner,
+      );
+    });
+  }
+
+  /** Stops showing life. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#beat);
+    this.#beat = undefined;
+  }
+
+  #showLife(): void {
+    const { pid, started, namespace } = thisProcess();
+    this.#store.write(() =>
+      this.#store.run(
+        "UPDATE owners SET beat = ? WHERE pid = ? AND started = ? AND namespace = ?",
+        uptimeMs(),
+        pid,
+        started,
+        namespace,
+      )
+    );
+  }
+}
+
+/** Whether a process of the job that a lease guards lives: the one that was started, or any that carries the lease's name. */
+function jobLives({ token, job, jobPid, jobStarted }: JobRow): boolean {
+  if (job === 0) return false;
+  if (jobPid !== null && identityOf(jobPid)?.started === jobStarted) return true;
+  return listProcesses().some(({ pid, state }) => state !== "Z" && state !== "X" && carries(pid, token));
+}
+
+function carries(pid: number, token: string): boolean {
+  const prefix = `${LEASE_VARIABLE}=`;
+  const value = readEnvironment(pid).find((variable) => variable.startsWith(prefix));
+  return value !== undefined && value.slice(prefix.length).split(":").includes(token);
+}
+
+function pidNamespace(): string {
+  try {
+    return Deno.build.os === "linux" ? Deno.readLinkSync("/proc/self/ns/pid") : "";
+  } catch {
+    return "";
+  }
+}
+
+/** Whether there is a process, where no more can be known: kill(2) with signal 0, which only Node's interface has. */
+function answers(pid: number): boolean {
+  try {
+    const { process } = globalThis as unknown as { process: { kill(id: number, signal: 0): boolean } };
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function startBeat(show: () => void): ReturnType<typeof setInterval> {
+  const beat = setInterval(show, BEAT_MS);
+  Deno.unrefTimer(beat);
+  return beat;
+}

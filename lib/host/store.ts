@@ -1,0 +1,269 @@
+/**
+ * The file that processes of one machine share: an SQLite database in WAL mode (https://sqlite.org/wal.html).
+ *
+ * @module
+ */
+
+import { DatabaseSync, type StatementSync, type SupportedValueType } from "node:sqlite";
+import { reason, SystemError, UsageError } from "../errors.ts";
+import { bootId, uptimeMs } from "./clock.ts";
+import { Owners } from "./owner.ts";
+import { AFTER_REBOOT, APPLICATION_ID, MIGRATIONS } from "./schema.ts";
+
+/** Options of {@link Store}. */
+export interface StoreOptions {
+  /** Whether changes of files are watched. Default true; without, waiters only look now and then. */
+  watch?: boolean;
+}
+
+/** A row of a result. */
+export type Row = Record<string, SupportedValueType>;
+
+/** How long another process may be in the way before that is an error. */
+const LOCKED_LIMIT_MS = 30_000;
+const LONGEST_NAP_MS = 5;
+const nap = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Where the store is that nobody named: below `XDG_STATE_HOME` (XDG Base Directory Specification), or `~/.local/state`.
+ *
+ * @throws {UsageError} If neither it nor HOME is set.
+ */
+export function defaultStorePath(env: { get(name: string): string | undefined }): string {
+  const home = env.get("HOME");
+  const state = env.get("XDG_STATE_HOME") || (home ? `${home}/.local/state` : undefined);
+  if (state === undefined) {
+    throw new UsageError("cannot find the store as HOME is not set: name a file with --store or CONC_STORE");
+  }
+  return `${state}/conc/conc.db`;
+}
+
+/**
+ * An open store. Several processes may have it open, and create it, at once.
+ *
+ * Invariants: what happens in one {@link write} happens as a whole or not at all, and nothing between; what was written by
+ * `write(…, { durable: true })` is on disk when it returns. A store is opened only if it is conc's, and of a version that is known.
+ */
+export class Store implements Disposable {
+  /** Where it is. */
+  readonly path: string;
+  /** Whether files are watched. */
+  readonly watches: boolean;
+  /** Who holds and who waits. */
+  readonly owners: Owners = new Owners(this);
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #afterCommit: (() => void)[] = [];
+  #isWriting = false;
+  #isDurable = false;
+
+  /**
+   * Opens a store, or makes it: a file that only its user can read, in a directory that only its user can enter.
+   *
+   * @param path The file.
+   * @param options Whether to watch files.
+   * @throws {SystemError} If it cannot be read or written, is no store of conc's, or of a newer version.
+   */
+  constructor(path: string, { watch = true }: StoreOptions = {}) {
+    this.path = path;
+    this.watches = watch;
+    createFile(path);
+    try {
+      this.#database = new DatabaseSync(path);
+    } catch (error) {
+      throw storeError(error, path);
+    }
+    try {
+      this.#prepareFile();
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Changes the store, in a transaction.
+   *
+   * @param change Does it. What it throws undoes all.
+   * @param options `durable`: whether it must be on disk when this returns, and survive a power cut. Default false.
+   * @returns What `change` returned.
+   * @throws {SystemError} If the store cannot be written: it is read-only, the disk is full, or another process is in the way for 30 s.
+   */
+  write<T>(change: () => T, { durable = false }: { durable?: boolean } = {}): T {
+    if (this.#isWriting) return change();
+    if (durable !== this.#isDurable) this.#exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
+    this.#isDurable = durable;
+    this.#exec("BEGIN IMMEDIATE");
+    this.#isWriting = true;
+    let result: T;
+    try {
+      result = change();
+      this.#exec("COMMIT");
+    } catch (error) {
+      this.#afterCommit = [];
+      try {
+        this.#database.exec("ROLLBACK");
+      } catch {
+        // A full disk has rolled it back already.
+      }
+      throw error;
+    } finally {
+      this.#isWriting = false;
+    }
+    const callbacks = this.#afterCommit;
+    this.#afterCommit = [];
+    for (const callback of callbacks) callback();
+    return result;
+  }
+
+  /** Has a function called once the present change is done for good. Only within {@link write}. */
+  afterCommit(callback: () => void): void {
+    this.#afterCommit.push(callback);
+  }
+
+  /** Runs a statement. Returns how many rows it changed, and the id of the last one that it put in. */
+  run(sql: string, ...values: SupportedValueType[]): { changes: number; id: number } {
+    const { changes, lastInsertRowid } = this.#try(() => this.#prepare(sql).run(...values));
+    return { changes: Number(changes), id: Number(lastInsertRowid) };
+  }
+
+  /** The first row of a result; undefined if there is none. */
+  get<R extends object = Row>(sql: string, ...values: SupportedValueType[]): R | undefined {
+    return this.#try(() => this.#prepare(sql).get(...values)) as R | undefined;
+  }
+
+  /** All rows of a result. */
+  all<R extends object = Row>(sql: string, ...values: SupportedValueType[]): R[] {
+    return this.#try(() => this.#prepare(sql).all(...values)) as R[];
+  }
+
+  /** Closes it. A program that ends need not: to close the last connection takes as long as a sync of the disk. */
+  close(): void {
+    this.owners[Symbol.dispose]();
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #prepareFile(): void {
+    const [{ id, version }] = [{ id: this.#pragma("application_id"), version: this.#pragma("user_version") }];
+    const isEmpty = id === 0 && version === 0 && this.#pragma("schema_version") === 0;
+    if (!isEmpty && id !== APPLICATION_ID) {
+      throw new SystemError(`cannot use ${this.path} as it is another program's database: name another file`);
+    }
+    if (version > MIGRATIONS.length) {
+      throw new SystemError(`cannot use ${this.path} as it is of a newer conc: upgrade this one`);
+    }
+    if (version < MIGRATIONS.length) this.#migrate();
+    this.#exec("PRAGMA synchronous = NORMAL");
+    const boot = bootId();
+    if (this.get("SELECT value FROM meta WHERE key = 'boot'")?.value !== boot) this.#afterReboot(boot);
+  }
+
+  #migrate(): void {
+    this.#exec("PRAGMA journal_mode = WAL");
+    this.write(() => {
+      for (const step of MIGRATIONS.slice(this.#pragma("user_version"))) this.#exec(step);
+      this.#exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+      this.#exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    });
+  }
+
+  /** Forgets what was held before the machine was started. Times of this start are counted anew. */
+  #afterReboot(boot: string): void {
+    this.write(() => {
+      if (this.get("SELECT value FROM meta WHERE key = 'boot'")?.value === boot) return;
+      this.#exec(AFTER_REBOOT);
+      this.run("UPDATE items SET due = max(0, dueAt - ?) + ? WHERE state = 1", Date.now(), uptimeMs());
+      this.run("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", boot);
+    });
+  }
+
+  #pragma(name: string): number {
+    return Number(
+      Object.values(this.#try(() => this.#database.prepare(`PRAGMA ${name}`).get()) ?? { 0: 0 })[0],
+    );
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #exec(sql: string): void {
+    this.#try(() => this.#database.exec(sql));
+  }
+
+  /** Does it as soon as no other process is in the way. */
+  #try<T>(action: () => T): T {
+    let startMs: number | undefined;
+    let napMs = 0.1;
+    for (;;) {
+      try {
+        return action();
+      } catch (error) {
+        if (!/database (table )?is locked|database schema is locked/.test(String(error))) {
+          throw storeError(error, this.path);
+        }
+        startMs ??= performance.now();
+        if (performance.now() - startMs > LOCKED_LIMIT_MS) {
+          throw new SystemError(
+            `cannot use ${this.path} as another process has been in the way for 30 s: end it`,
+          );
+        }
+        Atomics.wait(nap, 0, 0, napMs * (0.5 + Math.random()));
+        napMs = Math.min(LONGEST_NAP_MS, 2 * napMs);
+      }
+    }
+  }
+}
+
+/** Makes the file, which SQLite's own files then take after, if it is not there. */
+function createFile(path: string): void {
+  try {
+    const info = Deno.statSync(path);
+    if (info.isDirectory) {
+      throw new SystemError(`cannot use ${path} as a store as it is a directory: name a file`);
+    }
+    return;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw error instanceof SystemError ? error : storeError(error, path);
+    }
+  }
+  try {
+    const directory = path.slice(0, Math.max(0, path.lastIndexOf("/"))) || (path.startsWith("/") ? "/" : ".");
+    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
+  } catch (error) {
+    throw storeError(error, path);
+  }
+}
+
+/** What is wrong with a store, in our words. */
+function storeError(error: unknown, path: string): SystemError {
+  const text = reason(error);
+  const known: [RegExp, string][] = [
+    [/file is not a database/, "it is no database: name another file"],
+    [/malformed/, "it is damaged: move it away, a new one is made"],
+    [
+      /readonly database|read-only/i,
+      "it cannot be written: check its owner, its permissions and the file system",
+    ],
+    [/disk is full|No space left/, "the disk is full: make room"],
+    [
+      /unable to open|permission denied/i,
+      "it cannot be opened: check the permissions of it and its directory",
+    ],
+    [/disk I\/O error/, "the disk does not read or write it: check the disk, and whether it is full"],
+  ];
+  const problem = known.find(([pattern]) => pattern.test(text))?.[1] ?? text;
+  return new SystemError(`cannot use the store ${path}: ${problem}`, { cause: error });
+}
