@@ -35,6 +35,7 @@ const children = new Set<number>();
 const groups = new Set<number>();
 let adopts: boolean | undefined;
 let adoptionTimer: ReturnType<typeof setInterval> | undefined;
+let lookedAtMs = 0;
 
 /** Whether this process adopts its descendants' orphans. Asked first, it becomes the one who does. */
 export function adoptsOrphans(): boolean {
@@ -59,6 +60,8 @@ export function disown(pid: number): void {
   if (children.size > 0) return;
   clearInterval(adoptionTimer);
   adoptionTimer = undefined;
+  // Children that come one by one, each gone before the timer is due, leave orphans too.
+  if (adoptsOrphans() && performance.now() - lookedAtMs >= ADOPTION_INTERVAL_MS) reapAdopted();
 }
 
 /** All living descendants of this process. */
@@ -86,9 +89,16 @@ export function descendantsOf(pid: number, mark: string): Target[] {
 
 /** Waits for the zombies that we adopted. */
 export function reapAdopted(): void {
+  lookedAtMs = performance.now();
   for (const { pid, ppid, state } of listProcesses()) {
     if (ppid === Deno.pid && state === "Z" && !children.has(pid)) reap(pid);
   }
+}
+
+/** Waits for those of some processes that we adopted, once they have ended. */
+export function reapEnded(pids: Iterable<number>): void {
+  if (!adoptsOrphans()) return;
+  for (const pid of pids) if (!children.has(pid)) reap(pid);
 }
 
 function below(processes: readonly ProcessEntry[], roots: ReadonlySet<number>): Target[] {

@@ -6,7 +6,7 @@
 
 import { reason, SpawnError, type SpawnFault } from "../errors.ts";
 import { portableWords } from "./command_line.ts";
-import { adoptsOrphans, descendantsOf, disown, MARK, own } from "./descendants.ts";
+import { adoptsOrphans, descendantsOf, disown, MARK, own, reapEnded } from "./descendants.ts";
 import { CANNOT_EXECUTE, type ExitStatus, exitStatus, NOT_FOUND } from "./exit_status.ts";
 import { type EndOptions, endProcesses } from "./terminate.ts";
 
@@ -98,11 +98,18 @@ export class Child {
   }
 
   async #endTree({ signal = "SIGTERM", graceMs = 5_000, delivered }: EndOptions): Promise<void> {
-    const find = () => descendantsOf(this.pid, this.#mark);
+    const seen = new Set<number>();
+    const find = () => {
+      const found = descendantsOf(this.pid, this.#mark);
+      for (const { pid } of found) seen.add(pid);
+      return found;
+    };
     const common = { graceMs, escalate: this.#escalate.signal };
     await endProcesses(find, { ...common, signal, ...(delivered && { delivered }), until: this.status });
     if (signal !== "SIGTERM") await endProcesses(find, common);
     else await endProcesses(find, { ...common, delivered: () => false });
+    seen.delete(this.pid);
+    reapEnded(seen);
   }
 }
 

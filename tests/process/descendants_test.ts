@@ -31,6 +31,20 @@ Deno.test({
 });
 
 Deno.test({
+  name: "what short children leave behind is reaped as others come and go",
+  ignore,
+  async fn() {
+    const pid = await orphan("exec sleep 300");
+    await eventually("it is ours", () => readProcess(pid)?.ppid === Deno.pid);
+    Deno.kill(pid, "SIGKILL");
+    // None of these lives as long as the time between two looks.
+    const deadline = performance.now() + 10_000;
+    while (readProcess(pid) !== undefined && performance.now() < deadline) await spawn(["true"]).status;
+    assertEquals(readProcess(pid), undefined);
+  },
+});
+
+Deno.test({
   name: "reapAdopted() leaves the children alone that Deno waits for",
   ignore,
   async fn() {

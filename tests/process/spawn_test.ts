@@ -159,3 +159,16 @@ Deno.test({
     await other.end("halted");
   },
 });
+
+Deno.test({
+  name: "Child.end() leaves no zombie of what it ended",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const child = spawn(["sh", "-c", "setsid sleep 300 & echo $!; wait"], { stdout: "piped" });
+    const reader = child.stdout.getReader();
+    const pid = Number(new TextDecoder().decode((await reader.read()).value));
+    await child.end("test");
+    assertEquals([exists(`/proc/${child.pid}`), exists(`/proc/${pid}`)], [false, false]);
+    await reader.cancel();
+  },
+});
