@@ -16,6 +16,10 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "Run tasks at once and bring their results together",
     load: async () => (await import("./gather.ts")).default,
   },
+  lock: {
+    brief: "A lock by name: one at a time, whichever process it is",
+    load: async () => (await import("./lock.ts")).default,
+  },
   "lock-demo": {
     brief: "What locks are for, without one and with one",
     load: async () => (await import("./lock_demo.ts")).default,

@@ -51,6 +51,11 @@ export function readEnvironment(pid: number): string[] {
   return readEntry(pid, "environ")?.split("\0") ?? [];
 }
 
+/** The command line of a process, as far as it can be read; undefined if it cannot. */
+export function readCommand(pid: number): string | undefined {
+  return readEntry(pid, "cmdline")?.split("\0").join(" ").trim() || undefined;
+}
+
 /** Our process group, if it is in the foreground of a terminal, so that a key pressed there signals the whole group. */
 export function foregroundGroup(): number | undefined {
   const self = Deno.build.os === "linux" ? readProcess(Deno.pid) : undefined;
@@ -58,7 +63,7 @@ export function foregroundGroup(): number | undefined {
 }
 
 /** A file of a process; undefined if the process is gone, or is another user's. */
-function readEntry(pid: number, name: "stat" | "environ"): string | undefined {
+function readEntry(pid: number, name: "stat" | "environ" | "cmdline"): string | undefined {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/${name}`);
   } catch (error) {
