@@ -5,6 +5,8 @@
  * - Task reach, one event loop: `TaskLock`, `TaskRLock`, `TaskSemaphore`, `TaskEvent`, `TaskQueue`, `TaskPool`, `gather`.
  * - Thread reach, the Workers of one process: `ThreadLock`, `ThreadRLock`, `ThreadSemaphore`, `ThreadEvent`, `ThreadQueue`. Each has a
  *   `handle` to post to another Worker, where `attach` makes the same primitive of it.
+ * - Time: `Timer` runs a function once, `every` ticks at an interval, `schedule` at the times of a `Cron` line, `waitUntilWall`
+ *   waits for a moment, which `parseMoment` reads, and `deadline` limits how long work may take.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
  *
  * @example
@@ -39,3 +41,10 @@ export * from "./lib/thread/queue.ts";
 export * from "./lib/thread/rlock.ts";
 export * from "./lib/thread/semaphore.ts";
 export { threadId } from "./lib/thread/thread_id.ts";
+export { parseMoment } from "./lib/time/at.ts";
+export { type Clock, type ClockOptions, SYSTEM_CLOCK, waitUntil, waitUntilWall } from "./lib/time/clock.ts";
+export { Cron, type CronOptions } from "./lib/time/cron.ts";
+export { deadline, type DeadlineOptions } from "./lib/time/deadline.ts";
+export { every, type EveryOptions, type Tick } from "./lib/time/every.ts";
+export { schedule, type ScheduleOptions } from "./lib/time/schedule.ts";
+export { Timer, type TimerOptions, type TimerState } from "./lib/time/timer.ts";

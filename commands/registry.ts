@@ -20,6 +20,10 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "A lock by name: one at a time, whichever process it is",
     load: async () => (await import("./lock.ts")).default,
   },
+  timer: {
+    brief: "Run a command later, at a time of day, every so often, by cron",
+    load: async () => (await import("./timer.ts")).default,
+  },
   "lock-demo": {
     brief: "What locks are for, without one and with one",
     load: async () => (await import("./lock_demo.ts")).default,

@@ -37,6 +37,10 @@ export interface LineOptions {
   refusal(reason: string): Error;
   /** Gives back what is held by who is gone. Says whether there was any. */
   clear(): boolean;
+  /** Milliseconds until time alone may meet the request at the head; undefined if it never does. */
+  dueMs?(): number | undefined;
+  /** Whether what is granted must be on disk when the wait returns. Default false. */
+  durable?: boolean;
 }
 
 /** How one comes. */
@@ -71,6 +75,7 @@ interface WaiterRow {
 export class Line {
   readonly #store: Store;
   readonly #options: LineOptions;
+  #serving = false;
 
   constructor(store: Store, options: LineOptions) {
     this.#store = store;
@@ -117,14 +122,15 @@ export class Line {
         if (late !== undefined) return this.#result(late);
         throw signal?.aborted ? signal.reason : this.#timeout(timeoutMs);
       }
-      if (!await wakeup.rest(leftMs, signal)) this.#lookAhead(id);
+      const dueMs = this.#options.dueMs?.() ?? Infinity;
+      if (!await wakeup.rest(Math.min(leftMs, dueMs), signal)) this.#lookAhead(id);
     }
   }
 
   /** What is granted at once, if nobody waits and the request can be met; else undefined: who does not wait never overtakes. */
   take(ask: AskOptions): string | undefined {
     for (let again = true; again; again = this.#options.clear()) {
-      const outcome = this.#store.write(() => this.#ask(ask));
+      const outcome = this.#write(() => this.#ask(ask));
       if (outcome !== undefined) return this.#result(outcome);
     }
     return undefined;
@@ -132,14 +138,13 @@ export class Line {
 
   /** Grants from the head on, until a request cannot be met. Within a write. */
   serve(): void {
-    for (let head = this.#head(); head !== undefined; head = this.#head()) {
-      if (!this.#store.owners.lives(head.owner)) {
-        this.#store.owners.bury(head.owner);
-        continue;
-      }
-      const outcome = this.#options.grant(head);
-      if (outcome === undefined) return;
-      this.settle(head.id, outcome);
+    // A grant may serve another line, and that one this: the first call goes on anyway.
+    if (this.#serving) return;
+    this.#serving = true;
+    try {
+      this.#serveAll();
+    } finally {
+      this.#serving = false;
     }
   }
 
@@ -159,6 +164,18 @@ export class Line {
     this.#store.afterCommit(() => wake(this.#store, id));
   }
 
+  #serveAll(): void {
+    for (let head = this.#head(); head !== undefined; head = this.#head()) {
+      if (!this.#store.owners.lives(head.owner)) {
+        this.#store.owners.bury(head.owner);
+        continue;
+      }
+      const outcome = this.#options.grant(head);
+      if (outcome === undefined) return;
+      this.settle(head.id, outcome);
+    }
+  }
+
   #ask({ request, payload, command }: AskOptions): Outcome {
     if (this.#head() !== undefined) return undefined;
     const owner = this.#store.owners.idOf();
@@ -166,7 +183,7 @@ export class Line {
   }
 
   #lineUp(ask: AskOptions): { outcome: Outcome; id: number } {
-    return this.#store.write(() => {
+    return this.#write(() => {
       const outcome = this.#ask(ask);
       if (outcome !== undefined) return { outcome, id: 0 };
       const { line } = this.#options;
@@ -182,12 +199,12 @@ export class Line {
   /** What became of a waiter, which is taken out; undefined if it waits still. */
   #collect(id: number): Outcome {
     const row = this.#store.get<{ state: number }>("SELECT state FROM waiters WHERE id = ?", id);
-    return row?.state === WAITING ? undefined : this.#store.write(() => this.#takeOut(id));
+    return row?.state === WAITING ? undefined : this.#write(() => this.#takeOut(id));
   }
 
   /** Takes a waiter out, and returns what it was granted if it was. */
   #leave(id: number): Outcome {
-    return this.#store.write(() => {
+    return this.#write(() => {
       const outcome = this.#takeOut(id);
       if (outcome === undefined) this.serve();
       return outcome;
@@ -235,6 +252,10 @@ export class Line {
       "SELECT id, owner, request, payload, command FROM waiters WHERE line = ? AND state = 0 ORDER BY id",
       this.#options.line,
     );
+  }
+
+  #write<T>(change: () => T): T {
+    return this.#store.write(change, { durable: this.#options.durable ?? false });
   }
 
   #result(outcome: NonNullable<Outcome>): string {

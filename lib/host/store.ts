@@ -203,7 +203,9 @@ export class Store implements Disposable {
 
   /** Does it as soon as no other process is in the way. */
   #try<T>(action: () => T): T {
-    for (let startMs: number | undefined, napMs = 0.1;;) {
+    let startMs: number | undefined;
+    let napMs = 0.1;
+    for (;;) {
       try {
         return action();
       } catch (error) {

@@ -5,7 +5,7 @@
  */
 
 import { UsageError } from "../errors.ts";
-import { instantOf, type LocalTime, localTime } from "./zone.ts";
+import { instantOf, type LocalTime, localTime, localZone } from "./zone.ts";
 
 const DAY_MS = 86_400_000;
 const FORM =
@@ -18,7 +18,8 @@ const FORM =
  * A time that the zone's clocks show twice is the first of the two; one that they skip is the first moment after the gap.
  *
  * @param text What was typed.
- * @param options `nowMs`: the wall-clock time; `zone`: whose clocks are meant.
+ * @param options `nowMs`: the wall-clock time, by default that of this machine; `zone`: whose clocks are meant, by default those of
+ * this machine.
  * @returns Milliseconds since the epoch, more than `nowMs`.
  * @throws {UsageError} If it is no moment, or one that has passed.
  *
@@ -33,7 +34,10 @@ const FORM =
  * assertEquals(read("2026-12-01T09:00"), "2026-12-01T08:00:00.000Z");
  * ```
  */
-export function parseMoment(text: string, { nowMs, zone }: { nowMs: number; zone: string }): number {
+export function parseMoment(
+  text: string,
+  { nowMs = Date.now(), zone = localZone() }: { nowMs?: number; zone?: string } = {},
+): number {
   const match = FORM.exec(text.trim());
   const [, word, year, month, day, hour, minute, second = "0", offset] = match ?? [];
   if (hour === undefined || minute === undefined) throw noMoment(text);

@@ -78,6 +78,30 @@ export class Cron {
   }
 }
 
+/**
+ * Reads a cron line that is due some day.
+ *
+ * @param line The cron line.
+ * @param options `zone`: whose clocks the line means; `nowMs`: the wall-clock time. Default: those of this machine.
+ * @throws {UsageError} If it cannot be read, or is never due again, such as on the 30th of February.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * assertEquals(parseCron("@daily", { zone: "UTC" }).zone, "UTC");
+ * assertThrows(() => parseCron("0 0 30 2 *"), Error, "never due");
+ * ```
+ */
+export function parseCron(
+  line: string,
+  { zone, nowMs = Date.now() }: CronOptions & { nowMs?: number } = {},
+): Cron {
+  const cron = new Cron(line, zone === undefined ? {} : { zone });
+  if (cron.next(nowMs) !== undefined) return cron;
+  throw new UsageError(`cannot wait for a cron line that is never due: give one that is: received '${line}'`);
+}
+
 /** What croner says is wrong, in the middle of our sentence. */
 function problem(error: Error): string {
   return error.message.replace(/^\w+: /, "").replace(/^Syntax error, /, "").replace(/\.$/, "")

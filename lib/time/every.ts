@@ -4,13 +4,13 @@
  * @module
  */
 
-import { type ClockOptions, SYSTEM_CLOCK, waitUntil } from "./clock.ts";
+import { type Clock, type ClockOptions, SYSTEM_CLOCK, waitUntil } from "./clock.ts";
 
 /** One tick of {@link every} or of `schedule`. */
 export interface Tick {
   /** Counts the ticks that came, from 1. */
   number: number;
-  /** When it was due, in milliseconds since the epoch. */
+  /** When it was due, in milliseconds since the epoch as the wall clock counts them now. */
   scheduledMs: number;
   /** When it came, in milliseconds since the epoch. */
   actualMs: number;
@@ -66,8 +66,23 @@ export function every(intervalMs: number, options: EveryOptions = {}): AsyncGene
     );
   }
   checkJitter(jitterPercent);
-  return ticks(intervalMs, clock.monotonic(), options);
+  const { monotonicMs: startMs, wallMs: originMs } = bothClocks(clock);
+  return ticks(intervalMs, { startMs, originMs }, options);
 }
+
+/** Both clocks at one moment: looked at again if this process lost the processor in between. */
+function bothClocks(clock: Clock): { monotonicMs: number; wallMs: number } {
+  for (let tries = 1;; tries++) {
+    const monotonicMs = clock.monotonic();
+    const wallMs = clock.now();
+    if (clock.monotonic() - monotonicMs < WALL_TOLERANCE_MS / 2 || tries === 3) {
+      return { monotonicMs, wallMs };
+    }
+  }
+}
+
+/** By how much the wall clock may differ from the grid before it is taken to have been set. */
+const WALL_TOLERANCE_MS = 20;
 
 /** Throws unless it is a percentage from 0 to 100. */
 export function checkJitter(jitterPercent: number): void {
@@ -77,7 +92,7 @@ export function checkJitter(jitterPercent: number): void {
 
 async function* ticks(
   intervalMs: number,
-  startMs: number,
+  { startMs, originMs }: { startMs: number; originMs: number },
   options: EveryOptions,
 ): AsyncGenerator<Tick, never, void> {
   const { clock = SYSTEM_CLOCK, immediate = false, missedTicks = "skip" } = options;
@@ -86,12 +101,16 @@ async function* ticks(
   for (let number = 1;; number++, place++) {
     const jitterMs = jitterPercent === 0 ? 0 : intervalMs * random() * jitterPercent / 100;
     await waitUntil(startMs + place * intervalMs + jitterMs, options);
-    const elapsedMs = clock.monotonic() - startMs - jitterMs;
+    const { monotonicMs, wallMs: actualMs } = bothClocks(clock);
+    const elapsedMs = monotonicMs - startMs - jitterMs;
     const latest = Math.floor(elapsedMs / intervalMs);
     const missed = missedTicks === "skip" ? Math.max(0, latest - place) : 0;
     place += missed;
     const driftMs = Math.max(0, elapsedMs - place * intervalMs);
-    const actualMs = clock.now();
-    yield { number, scheduledMs: actualMs - driftMs, actualMs, driftMs, missed };
+    const placeMs = place * intervalMs + jitterMs;
+    // The times lie on a grid like the ticks, however the two clocks are rounded; if the wall clock was set, the grid moves.
+    const wallOriginMs = actualMs - (monotonicMs - startMs);
+    if (Math.abs(wallOriginMs - originMs) > WALL_TOLERANCE_MS) originMs = wallOriginMs;
+    yield { number, scheduledMs: originMs + placeMs, actualMs, driftMs, missed };
   }
 }

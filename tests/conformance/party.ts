@@ -6,6 +6,7 @@
  */
 
 import { BrokenLeaseError, ClosedError, NotHeldError, SystemError, TimeoutError } from "../../lib/errors.ts";
+import { decode, encode } from "../../lib/thread/codec.ts";
 import type {
   Event,
   Lease,
@@ -215,4 +216,44 @@ export class Shared implements RLock, Lock, Semaphore, Event, Queue<string> {
       }
     }
   }
+}
+
+/** A message as a line of text; any value that can be cloned can be in it. */
+export function toLine(message: unknown): string {
+  return `${encode(message).toBase64()}\n`;
+}
+
+/** The message of a line. */
+export function fromLine(line: string): unknown {
+  return decode(Uint8Array.fromBase64(line));
+}
+
+/** The lines of a stream. */
+export async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    const all = (rest + chunk).split("\n");
+    rest = all.pop()!;
+    yield* all;
+  }
+}
+
+/** Starts a party that is a process, of a module that reads requests from stdin. It ends with this process. */
+export function startProcess(module: string): PartyChannel {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", "--no-check", "--no-lock", module],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  child.unref();
+  const writer = child.stdin.getWriter();
+  const encoder = new TextEncoder();
+  const channel: PartyChannel = {
+    send: (request) => void writer.write(encoder.encode(toLine(request))),
+    receive: () => {},
+  };
+  void (async () => {
+    for await (const line of lines(child.stdout)) channel.receive(fromLine(line) as PartyReply);
+  })();
+  return channel;
 }

@@ -16,7 +16,11 @@ import type { ThreadHandle } from "../../lib/thread/handle.ts";
 import { ThreadLock } from "../../lib/thread/lock.ts";
 import { ThreadQueue } from "../../lib/thread/queue.ts";
 import { ThreadSemaphore } from "../../lib/thread/semaphore.ts";
-import { Parties, type PartyChannel, Shared } from "./party.ts";
+import type { HostEvent } from "../../lib/host/event.ts";
+import type { HostLock } from "../../lib/host/lock.ts";
+import type { HostSemaphore } from "../../lib/host/semaphore.ts";
+import { type HostSubject, openSubject } from "./host.ts";
+import { Parties, type PartyChannel, Shared, startProcess } from "./party.ts";
 
 /** Makes fresh primitives. What has `Symbol.asyncDispose` is disposed of after its test. */
 export interface Reach {
@@ -55,7 +59,35 @@ export const reaches: readonly Reach[] = [
     event: () => between(new ThreadEvent()),
     queue: (options) => between(new ThreadQueue<string>(options)),
   },
+  {
+    name: "host",
+    lock: () => openSubject(subject("lock")) as HostLock,
+    semaphore: (permits) => openSubject(subject("semaphore", { permits })) as HostSemaphore,
+    event: () => openSubject(subject("event")) as HostEvent,
+    queue: (options) => openSubject(subject("queue", options)) as unknown as Queue<string>,
+  },
+  {
+    name: "host, between processes",
+    lock: () => betweenProcesses(subject("lock")),
+    semaphore: (permits) => betweenProcesses(subject("semaphore", { permits })),
+    event: () => betweenProcesses(subject("event")),
+    queue: (options) => betweenProcesses(subject("queue", options)),
+  },
 ];
+
+/** A store for all tests, and a name for each primitive in it. */
+const path = `${await Deno.makeTempDir({ prefix: "conc-conformance-" })}/conc.db`;
+let names = 0;
+
+function subject(kind: HostSubject["kind"], options: HostSubject["options"] = {}): HostSubject {
+  return { kind, path, name: `n${++names}`, options };
+}
+
+const processes = new Parties([1, 2].map(() => startProcess(import.meta.resolve("./host_party.ts"))));
+
+async function betweenProcesses(subject: HostSubject): Promise<Shared> {
+  return new Shared(processes, await processes.attach(subject));
+}
 
 /** Two Workers for all tests: they are there before the first and after the last. */
 const workers = new Parties([1, 2].map(() => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/errors.ts";
 import { parseMoment } from "../../lib/time/at.ts";
 import { formatInZone } from "../../lib/time/zone.ts";
@@ -35,6 +35,13 @@ Deno.test("parseMoment() gives the first moment after hours that are skipped, an
     at("2011-12-30T12:00", { now: "2011-12-01T00:00:00Z", zone: "Pacific/Apia" }),
     "2011-12-31T00:00:00.000+14:00",
   );
+});
+
+Deno.test("parseMoment() means the time and the zone of this machine unless told otherwise", () => {
+  const before = Date.now();
+  const moment = parseMoment("tomorrow 12:00");
+  assert(moment > before && moment <= before + 49 * 3_600_000);
+  assertEquals(new Date(moment).getHours(), 12);
 });
 
 Deno.test("parseMoment() refuses what has passed and what is no time", () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { UsageError } from "../../lib/errors.ts";
-import { Cron } from "../../lib/time/cron.ts";
+import { Cron, parseCron } from "../../lib/time/cron.ts";
 import { instantOf, type LocalTime, localTime } from "../../lib/time/zone.ts";
 
 const MINUTE_MS = 60_000;
@@ -165,6 +165,18 @@ Deno.test("Cron knows six fields, names, and last days", () => {
   assertEquals(next("0 0 13 * FRI"), "2026-11-27T00:00:00.000Z");
   assertEquals(next("0 0 29 2 *"), "2028-02-29T00:00:00.000Z");
   assertEquals(next("0 0 30 2 *"), undefined);
+});
+
+Deno.test("parseCron() refuses a line that is never due again", () => {
+  const nowMs = Date.parse("2026-11-24T00:00:00Z");
+  for (const line of ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 0 31 2 *"]) {
+    const { message } = assertThrows(() => parseCron(line, { zone: "UTC", nowMs }), UsageError, "never due");
+    assertEquals(message.includes(line), true);
+  }
+  assertEquals(
+    parseCron("0 0 29 2 *", { zone: "UTC", nowMs }).next(nowMs),
+    Date.parse("2028-02-29T00:00:00Z"),
+  );
 });
 
 Deno.test("Cron refuses what is no cron line, in one line", () => {

@@ -93,6 +93,24 @@ Deno.test("every() takes no notice of a wall clock that is set", async () => {
   assertEquals(ticks.map(({ number, driftMs }) => [number, driftMs]), [[1, 0], [2, 0], [3, 0]]);
 });
 
+Deno.test("every() schedules on a grid of the wall clock, which moves only if that is set", async () => {
+  const clock = new FakeClock(0);
+  // The wall clock of a machine shows whole milliseconds.
+  const rounded = {
+    now: () => Math.floor(clock.now()),
+    monotonic: () => clock.monotonic(),
+    setTimeout: (callback: () => void, ms: number) => clock.setTimeout(callback, ms + 0.7),
+  };
+  const { ticks } = collect(every(100, { clock: rounded }));
+  await clock.advance(350);
+  clock.setWall(5_000);
+  await clock.advance(200);
+  const scheduled = ticks.map(({ scheduledMs }) => scheduledMs);
+  assertEquals(scheduled.slice(0, 3), [100, 200, 300]);
+  assert(Math.abs(scheduled[3]! - 5_400) <= 1);
+  assertEquals(scheduled[4]! - scheduled[3]!, 100);
+});
+
 Deno.test("every() ticks at intervals longer than 2^31 ms", async () => {
   const clock = new FakeClock(0);
   const { ticks } = collect(every(30 * DAY_MS, { clock }));
