@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CONC, conc, eventually, exists, inDirectory, lives, records, type Running } from "./conc.ts";
-import { killHard, untilWaiting, waiting, withStore } from "./store_place.ts";
+import { jobOf, killHard, untilWaiting, waiting, withStore } from "./store_place.ts";
 
 Deno.test("lock run has the command's exit code, its streams and its words", async () => {
   await withStore(async ({ run }) => {
@@ -29,6 +29,7 @@ Deno.test("lock run --no-wait exits 75 and names the holder: process, command, s
   await withStore(async (place) => {
     await place.hold(["lock", "run", "nightly"], "held");
     const pid = await place.read("held");
+    assertEquals(String(await jobOf(place, ["lock", "nightly"])), pid);
     const { code, stdout, stderr } = await place.run(["lock", "run", "nightly", "--no-wait", "echo", "ran"]);
     assertEquals([code, stdout], [75, ""]);
     assertMatch(
@@ -160,6 +161,7 @@ Deno.test("lock run that is interrupted while it waits leaves the line", async (
 Deno.test("the lock stays with the command if its conc is killed, and is free within a second after the command", async () => {
   await withStore(async (place) => {
     const killed = await place.hold(["lock", "run", "a"], "held");
+    await jobOf(place, ["lock", "a"]);
     await killHard(killed);
     assertEquals((await place.run(["lock", "run", "a", "--no-wait", "true"])).code, 75);
     const next = place.start(["lock", "run", "a", "true"]);
@@ -177,10 +179,10 @@ Deno.test("the lock stays with a grandchild that carries its name, too", async (
     const script = "setsid sh -c 'echo $$ > held; while [ ! -e go ]; do sleep 0.02; done' & wait";
     const killed = place.start(["lock", "run", "a", "sh", "-c", script]);
     await eventually("it is held", () => exists(`${place.directory}/held`));
+    const job = await jobOf(place, ["lock", "a"]);
     await killHard(killed);
-    const status = records((await place.run(["lock", "status", "a", "--json"])).stdout);
-    Deno.kill(status[0]!.jobPid as number, "SIGKILL");
-    await eventually("the first is gone", () => !lives(status[0]!.jobPid as number));
+    Deno.kill(job, "SIGKILL");
+    await eventually("the first is gone", () => !lives(job));
     assertEquals((await place.run(["lock", "run", "a", "--no-wait", "true"])).code, 75);
     await place.go();
     assertEquals((await place.run(["lock", "run", "a", "true"])).code, 0);

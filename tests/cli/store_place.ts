@@ -43,7 +43,7 @@ export async function withStore(body: (place: Place) => Promise<void>): Promise<
         return running;
       },
       async hold(args, file) {
-        const wait = `echo $$ > ${file}; while [ ! -e go ]; do sleep 0.02; done`;
+        const wait = `echo $$ > ${file}.new; mv ${file}.new ${file}; while [ ! -e go ]; do sleep 0.02; done`;
         const running = place.start([...args, "sh", "-c", wait]);
         await eventually(`${file} is held`, () => exists(`${directory}/${file}`));
         return running;
@@ -73,6 +73,16 @@ type Waited = readonly ["lock" | "sem", string];
 /** How many wait, as `conc lock status` or `conc sem status` says it. */
 export async function waiting({ run }: Place, [kind, name]: Waited): Promise<number> {
   return records((await run([kind, "status", name, "--json"])).stdout).at(-1)!.waiting as number;
+}
+
+/** The process of the command that the longest holder guards, once it is known. */
+export async function jobOf({ run }: Place, [kind, name]: Waited): Promise<number> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const [holder] = records((await run([kind, "status", name, "--json"])).stdout);
+    if (typeof holder!.jobPid === "number") return holder!.jobPid;
+    if (performance.now() > deadline) throw new Error(`nobody ever held ${name} for a command`);
+  }
 }
 
 /** Waits until so many wait. */
