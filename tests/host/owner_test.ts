@@ -3,7 +3,7 @@ import { addLease } from "../../lib/host/leases.ts";
 import { identityOf, LEASE_VARIABLE, thisProcess } from "../../lib/host/owner.ts";
 import { HostSemaphore } from "../../lib/host/semaphore.ts";
 import { eventually, lives } from "../cli/conc.ts";
-import { Sleeper, withStore } from "./stores.ts";
+import { lineUpAs, Sleeper, withStore } from "./stores.ts";
 
 const ignore = Deno.build.os !== "linux";
 
@@ -21,6 +21,7 @@ Deno.test("Owners.lives() is true of a process until it ends, and of no other wi
     await using sleeper = new Sleeper();
     const { owners } = store;
     const owner = store.write(() => owners.idOf(sleeper.identity));
+    lineUpAs(store, { line: "sem:a", owner: sleeper.identity });
     const reused = store.write(() =>
       owners.idOf({ ...sleeper.identity, started: sleeper.identity.started - 1 })
     );
@@ -63,6 +64,21 @@ Deno.test("Owners.holds(): a lease is held by its owner, until its time, or by t
     await job.kill();
     assert(!lives(job.pid));
     assert(!owners.holds(id));
+  });
+});
+
+Deno.test("Owners.idOf() sweeps up who neither holds nor waits any more", async () => {
+  await withStore(async (store) => {
+    await using one = new Sleeper();
+    await using two = new Sleeper();
+    const semaphore = new HostSemaphore(store, "a", { permits: 3 });
+    const token = await semaphore.lend({ owner: one.identity });
+    store.write(() => store.owners.idOf(two.identity));
+    const pids = () => store.all<{ pid: number }>("SELECT pid FROM owners ORDER BY id").map(({ pid }) => pid);
+    assertEquals(pids(), [one.pid, two.pid]);
+    semaphore.release(token);
+    store.write(() => store.owners.idOf());
+    assertEquals(pids(), [Deno.pid]);
   });
 });
 
