@@ -40,6 +40,8 @@ Deno.test("lock run --no-wait exits 75 and names the holder: process, command, s
     );
     assertEquals((await place.run(["lock", "run", "nightly", "--no-wait", "-E", "3", "true"])).code, 3);
     assertEquals((await place.run(["lock", "run", "nightly", "-E3", "--timeout", "50ms", "true"])).code, 124);
+    const silent = await place.run(["lock", "run", "nightly", "--no-wait", "-E0", "-q", "true"]);
+    assertEquals([silent.code, silent.stderr], [0, ""]);
     assertEquals((await place.run(["lock", "run", "another", "--no-wait", "true"])).code, 0);
   });
 });
