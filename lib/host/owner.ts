@@ -9,6 +9,7 @@ import { listProcesses, readEnvironment, readProcess } from "../process/proc.ts"
 import { uptimeMs } from "./clock.ts";
 import { dropLease } from "./leases.ts";
 import type { Store } from "./store.ts";
+import { forgetWaiter } from "./wakeup.ts";
 
 /** The variable that names, in every process of a job, the leases that guard it; separated by colons. */
 export const LEASE_VARIABLE = "CONC_LEASE";
@@ -118,7 +119,8 @@ export class Owners implements Disposable {
   bury(owner: number): void {
     const store = this.#store;
     store.write(() => {
-      store.run("DELETE FROM waiters WHERE owner = ?", owner);
+      const waiters = store.all<{ id: number }>("DELETE FROM waiters WHERE owner = ? RETURNING id", owner);
+      for (const { id } of waiters) store.afterCommit(() => forgetWaiter(store, id));
       for (const { id } of store.all<{ id: number }>("SELECT id FROM leases WHERE owner = ?", owner)) {
         if (!this.holds(id)) dropLease(store, id);
       }

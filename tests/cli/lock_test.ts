@@ -121,9 +121,10 @@ Deno.test("lock run passes a signal on, ends what the command left behind, and e
 
 Deno.test("lock run kills what does not heed the signal: after --kill-after, or at the second one", async () => {
   await withStore(async (place) => {
-    const stubborn = (
-      file: string,
-    ) => ["sh", "-c", `trap '' INT TERM; echo $$ > ${file}; while :; do sleep 0.1; done`];
+    const stubborn = (file: string) => [
+      ...["sh", "-c"],
+      `trap 'echo heard > ${file}.heard' INT TERM; echo $$ > ${file}; while :; do sleep 0.1; done`,
+    ];
     const patient = place.start(["lock", "run", "a", "--kill-after", "100ms", ...stubborn("one")]);
     await eventually("it runs", () => exists(`${place.directory}/one`));
     patient.kill("SIGINT");
@@ -131,6 +132,7 @@ Deno.test("lock run kills what does not heed the signal: after --kill-after, or 
     const urgent = place.start(["lock", "run", "b", "--kill-after", "1h", ...stubborn("two")]);
     await eventually("it runs", () => exists(`${place.directory}/two`));
     urgent.kill("SIGINT");
+    await eventually("the first signal has come", () => exists(`${place.directory}/two.heard`));
     urgent.kill("SIGTERM");
     assertEquals((await urgent.result()).code, 130);
     for (const file of ["one", "two"]) {

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { TimeoutError } from "../../lib/errors.ts";
 import { HostSemaphore } from "../../lib/host/semaphore.ts";
+import { names } from "../helpers.ts";
 import { lineUpAs, Sleeper, withStore } from "./stores.ts";
 
 Deno.test("a wait that is cancelled or times out changes nothing, and lets those behind it go on", async () => {
@@ -41,18 +42,20 @@ for (const watch of [true, false]) {
 }
 
 Deno.test("who is gone from the middle of the line is passed over", async () => {
-  await withStore(async (store) => {
+  await withStore(async (store, directory) => {
     const semaphore = new HostSemaphore(store, "a");
     const lease = await semaphore.acquire();
     await using gone = new Sleeper();
     const first = semaphore.acquire();
-    lineUpAs(store, { line: "sem:a", owner: gone.identity });
+    const second = lineUpAs(store, { line: "sem:a", owner: gone.identity });
+    await Deno.writeTextFile(`${directory}/conc.db-wake/${second}`, "");
     const third = semaphore.acquire();
     await gone.kill();
     lease.release();
     (await first).release();
     (await third).release();
     assertEquals(semaphore.statistics(), { permits: 1, available: 1, waiting: 0 });
+    assertEquals(names(`${directory}/conc.db-wake`), []);
   });
 });
 
