@@ -17,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   pool: () => import("./pool.ts"),
   task: () => import("./task.ts"),
   thread: () => import("./thread.ts"),
+  host: () => import("./host.ts"),
 };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -9,6 +9,7 @@ import { listProcesses, readEnvironment, readProcess } from "../process/proc.ts"
 import { uptimeMs } from "./clock.ts";
 import { dropLease } from "./leases.ts";
 import type { Store } from "./store.ts";
+import { forgetWaiter } from "./wakeup.ts";
 
 /** The variable that names, in every process of a job, the leases that guard it; separated by colons. */
 export const LEASE_VARIABLE = "CONC_LEASE";
@@ -56,7 +57,7 @@ export function identityOf(pid: number): Identity | undefined {
 }
 
 /**
- * The owners of a store. Invariant: an owner's row is there while it holds or waits; once it is found dead all that it had is given back
+ * The owners of a store. Invariant: an owner's row is there while it holds or waits, and after that until another comes; once it is found dead all that it had is given back
  * in one transaction, but for leases whose job still runs.
  */
 export class Owners implements Disposable {
@@ -78,6 +79,11 @@ export class Owners implements Disposable {
       namespace,
     );
     if (known !== undefined) return known.id;
+    // Whoever comes sweeps up: most processes come once, and leave with nothing.
+    this.#store.run(
+      `DELETE FROM owners WHERE NOT EXISTS (SELECT 1 FROM leases WHERE owner = owners.id)
+       AND NOT EXISTS (SELECT 1 FROM waiters WHERE owner = owners.id)`,
+    );
     return this.#store.run(
       "INSERT INTO owners (pid, started, namespace, beat) VALUES (?, ?, ?, ?)",
       pid,
@@ -113,7 +119,8 @@ export class Owners implements Disposable {
   bury(owner: number): void {
     const store = this.#store;
     store.write(() => {
-      store.run("DELETE FROM waiters WHERE owner = ?", owner);
+      const waiters = store.all<{ id: number }>("DELETE FROM waiters WHERE owner = ? RETURNING id", owner);
+      for (const { id } of waiters) store.afterCommit(() => forgetWaiter(store, id));
       for (const { id } of store.all<{ id: number }>("SELECT id FROM leases WHERE owner = ?", owner)) {
         if (!this.holds(id)) dropLease(store, id);
       }

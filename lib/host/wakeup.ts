@@ -22,17 +22,28 @@ export function wake(store: Store, waiter: number): void {
   }
 }
 
+/** Removes what a waiter that is gone has left to be woken by. */
+export function forgetWaiter(store: Store, waiter: number): void {
+  try {
+    Deno.removeSync(fileOf(store, waiter));
+  } catch {
+    // It did not watch.
+  }
+}
+
 /** The wake-ups of one waiter. Invariant: who is woken after {@link Wakeup} was made does not sleep through the next {@link rest}. */
 export class Wakeup implements Disposable {
-  readonly #path: string;
+  readonly #store: Store;
+  readonly #waiter: number;
   readonly #pollMs: number;
   readonly #watcher: Deno.FsWatcher | undefined;
   #isWoken = false;
   #wake: () => void = () => {};
 
   constructor(store: Store, waiter: number) {
-    this.#path = fileOf(store, waiter);
-    this.#watcher = store.watches ? watch(store, this.#path) : undefined;
+    this.#store = store;
+    this.#waiter = waiter;
+    this.#watcher = store.watches ? watch(store, waiter) : undefined;
     this.#pollMs = this.#watcher === undefined ? UNWATCHED_POLL_MS : POLL_MS;
     void this.#listen();
   }
@@ -59,11 +70,7 @@ export class Wakeup implements Disposable {
 
   [Symbol.dispose](): void {
     this.#watcher?.close();
-    try {
-      Deno.removeSync(this.#path);
-    } catch {
-      // There is none where nothing is watched.
-    }
+    forgetWaiter(this.#store, this.#waiter);
   }
 
   async #listen(): Promise<void> {
@@ -75,7 +82,8 @@ export class Wakeup implements Disposable {
   }
 }
 
-function watch(store: Store, path: string): Deno.FsWatcher | undefined {
+function watch(store: Store, waiter: number): Deno.FsWatcher | undefined {
+  const path = fileOf(store, waiter);
   try {
     Deno.mkdirSync(directoryOf(store), { recursive: true, mode: 0o700 });
     Deno.writeFileSync(path, new Uint8Array(), { mode: 0o600 });
