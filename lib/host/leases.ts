@@ -20,18 +20,20 @@ export interface NewLease {
   expires?: number | null;
   /** What it is held for, for people. */
   command?: string | null;
+  /** Whether it guards a job, which carries its token. Default false. */
+  guarded?: boolean;
 }
 
 /** Enters a lease; returns its token. Only within a write. */
 export function addLease(
   store: Store,
-  { object, owner, weight, expires = null, command = null }: NewLease,
+  { object, owner, weight, expires = null, command = null, guarded = false }: NewLease,
 ): string {
   const token = makeToken();
   store.run(
     `INSERT INTO leases (object, owner, weight, depth, token, since, expires, command, job)
-     VALUES (?, ?, ?, 1, ?, ?, ?, ?, 0)`,
-    ...[object, owner, weight, token, Date.now(), expires, command],
+     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)`,
+    ...[object, owner, weight, token, Date.now(), expires, command, guarded ? 1 : 0],
   );
   return token;
 }
