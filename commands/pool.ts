@@ -26,6 +26,7 @@ import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
+import { JOBS_FLAG } from "./jobs_flag.ts";
 
 type PoolFlags = {
   jobs?: number;
@@ -88,13 +89,7 @@ conc. Exit code: 0, 1 if any job failed, 127 if there is no such command.`,
   ],
   words: { usage: "CMD… [::: ARG…] [:::+ ARG…] [:::: FILE…]", minimum: 0, maximum: Infinity, wrapsAfter: 0 },
   flags: {
-    jobs: {
-      kind: "parsed",
-      parse: parseJobs,
-      optional: true,
-      placeholder: "N|N%|+N",
-      brief: "Run N at a time, or N% of the processors, or N more than them (all processors)",
-    },
+    jobs: JOBS_FLAG,
     keepOrder: { ...off, brief: "Print in the order of the inputs" },
     tag: { ...off, brief: "Begin each line with the input and a tab" },
     lineBuffer: { ...off, brief: "Print each line as it comes, not each job in one block" },
@@ -450,21 +445,6 @@ function outputMode(flags: PoolFlags & CommonFlags): JobRunOptions["output"] {
   if (flags.json) return "json";
   if (flags.ungroup) return "through";
   return flags.lineBuffer ? "line" : "block";
-}
-
-/** Reads `4`, `50%` or `+2`, the last two of the number of processors. */
-function parseJobs(text: string): number {
-  const processors = navigator.hardwareConcurrency;
-  const match = /^(\+?)(\d+)(%?)$/.exec(text);
-  const number = Number(match?.[2]);
-  const isValid = match !== null && !(match[1] !== "" && match[3] !== "") && (number > 0 || match[1] !== "");
-  if (!isValid || number > 1_000_000) {
-    throw new UsageError(
-      `cannot read how many jobs to run as it must be N, N% or +N with at least one job: received '${text}'`,
-    );
-  }
-  if (match[1] !== "") return processors + number;
-  return match[3] === "" ? number : Math.max(1, Math.floor(processors * number / 100));
 }
 
 /** Reads `80%` of the processors, or as GNU parallel does a number of processes; gives a percentage either way. */

@@ -85,8 +85,7 @@ export class HostLease implements Lease {
    */
   guard(env: { get(name: string): string | undefined } = Deno.env): Record<string, string> {
     this.#store.write(() => this.#store.run("UPDATE leases SET job = 1 WHERE token = ?", this.token));
-    const outer = env.get(LEASE_VARIABLE);
-    return { [LEASE_VARIABLE]: outer ? `${outer}:${this.token}` : this.token };
+    return guardVariables(this.token, env);
   }
 
   /** Says which process the job began with. */
@@ -116,6 +115,15 @@ export class HostLease implements Lease {
   [Symbol.dispose](): void {
     if (this.#held) this.release();
   }
+}
+
+/** What a job has in its environment, so that the lease of this name is held as long as it lives; and those around it as before. */
+export function guardVariables(
+  token: string,
+  env: { get(name: string): string | undefined } = Deno.env,
+): Record<string, string> {
+  const outer = env.get(LEASE_VARIABLE);
+  return { [LEASE_VARIABLE]: outer ? `${outer}:${token}` : token };
 }
 
 /** 64 bits by chance, as 16 hexadecimal digits. */

@@ -258,16 +258,14 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
     duplicates: number;
   } {
     const { dedup, ...common } = options;
-    const all = items.map((item) =>
-      this.#newItem(item, { ...common, ...(dedup !== undefined && { dedup: dedup(item) }) })
-    );
     return this.#store.write(() => {
       const row = this.#row();
       if (row.closed === 1) throw this.#closedToPut();
       const room = this.#putters.length > 0 ? 0 : (row.maxSize ?? Infinity) - row.size;
       let put = 0;
       let taken = 0;
-      for (const item of all) {
+      for (const each of items) {
+        const item = this.#newItem(each, { ...common, ...(dedup !== undefined && { dedup: dedup(each) }) });
         if (put >= room && !this.#hasKey(item.options.dedup)) break;
         if (this.#insert(item, { kind: row.kind, position: row.puts + put })) put += 1;
         taken += 1;
