@@ -12,6 +12,7 @@ import { feed } from "../process/feed.ts";
 import { type ChildStatus, spawn } from "../process/spawn.ts";
 import { bytesEntry } from "../report/ndjson.ts";
 import type { Output } from "../report/output.ts";
+import { shorten } from "../report/table.ts";
 import { formatDuration } from "../time/duration.ts";
 import { type Attempt, type EndCause, type JobEnd, JobPool, type PoolOptions } from "./pool.ts";
 import { type JobOutput, Printer } from "./printer.ts";
@@ -98,6 +99,8 @@ const LONGEST_BACKOFF_MS = 3_600_000;
 /** How much of the last line that a job printed to stderr is kept as its error. */
 const ERROR_LENGTH = 200;
 const ERROR_BYTES = 4 * 2 ** 10;
+/** How much of an item stands in a message. */
+const NAMED_LENGTH = 40;
 const NUL = 0;
 
 /**
@@ -155,7 +158,7 @@ export class WorkRun {
       const error = "its worker died each time";
       source.giveBack(item.token, { dead: true, error, counts: false });
       this.#summary.dead += 1;
-      await this.#options.say(`item ${this.#seq} is a dead letter now: ${error}`);
+      await this.#options.say(`${naming(item)} is a dead letter now: ${error}`);
     }
     return { done: true, value: undefined };
   }
@@ -241,7 +244,7 @@ export class WorkRun {
     { outcome, delayMs, problem }: { outcome: Outcome; delayMs: number; problem: string },
   ): Promise<void> {
     const { source, say, retries } = this.#options;
-    const { token, seq, attempts } = job;
+    const { token, attempts } = job;
     // It may have been taken away while its output was printed.
     const result = job.isLost ? "lost" : outcome;
     this.#jobs.delete(token);
@@ -252,11 +255,11 @@ export class WorkRun {
       source.giveBack(token, { counts: false });
     } else if (result === "retried") {
       source.giveBack(token, { delayMs, error: problem });
-      const again = `again in ${formatDuration(delayMs)} (${attempts} of ${retries} tries)`;
-      await say(`item ${seq} failed: ${problem}: ${again}`, { isNews: true });
+      const again = `again in ${formatDuration(delayMs)} (try ${attempts} of ${retries})`;
+      await say(`${naming(job)} failed: ${problem}: ${again}`, { isNews: true });
     } else if (result === "dead") {
       source.giveBack(token, { dead: true, error: problem });
-      await say(`item ${seq} is a dead letter now: ${problem}`);
+      await say(`${naming(job)} is a dead letter now: ${problem}`);
     }
   }
 
@@ -280,7 +283,7 @@ export class WorkRun {
     }
     job.isLost = true;
     void job.attempt?.end("lost", {});
-    void this.#options.say(`the lease of item ${job.seq} has ended: its job is ended, too`).catch(() => {});
+    void this.#options.say(`the lease of ${naming(job)} has ended: its job is ended, too`).catch(() => {});
   }
 
   #backoffMs({ attempts }: WorkJob): number {
@@ -310,6 +313,12 @@ export class WorkRun {
     };
     return this.#options.stdout.writeParts(recordWithOutput(record, blocks));
   }
+}
+
+/** An item in a message. */
+function naming({ item }: { item: Uint8Array }): string {
+  const text = toPrintable(bytesToText(item.subarray(0, 4 * NAMED_LENGTH)));
+  return `item '${shorten(text, NAMED_LENGTH)}'`;
 }
 
 /** Why a job failed, in a few words. */

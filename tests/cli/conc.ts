@@ -84,7 +84,7 @@ export async function binDirectory(parent: string): Promise<string> {
   return directory;
 }
 
-/** Runs a script with `conc` on the PATH. */
+/** Runs a script with `conc` on the PATH, and with a store of its own. */
 export async function shell(
   script: string,
   { cwd, stdin }: { cwd: string; stdin?: string },
@@ -98,7 +98,7 @@ export async function shell(
       stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
-      env: { PATH: `${path}:${Deno.env.get("PATH")}`, NO_COLOR: "1" },
+      env: { PATH: `${path}:${Deno.env.get("PATH")}`, NO_COLOR: "1", CONC_STORE: `${bin}/conc.db` },
     }).spawn();
     if (stdin !== undefined) void feed(child.stdin, stdin);
     return await new Running(child).result();
