@@ -20,7 +20,7 @@ export default command<CreateFlags>({
   brief: "Make a queue of a kind and a size",
   description: `Needed only for what conc queue put does not make: it makes a fifo without a
 limit. A queue that is there already must be of this kind and size, else exit
-code 2.`,
+code 2. --json prints the record that conc queue list prints of each queue.`,
   examples: [
     { line: "conc queue create urgent --kind priority", does: "The smallest number first" },
     { line: "conc queue create few --maxsize 3; conc queue list", does: "Who puts a fourth item waits" },

@@ -21,13 +21,15 @@ const ERROR_LENGTH = 80;
 export default command<StoreFlags>({
   brief: "List the dead letters: items that failed too often",
   description: `For each how often it was tried, when it was put, the item, and how it failed
-last: the exit code, and the last line that the command printed to stderr. --json
-has the whole items. conc queue redrive has them tried again.`,
+last: the exit code, and the last line that the command printed to stderr. conc
+queue redrive has them tried again.
+
+--json prints a record of each, of type dead: id, item (itemBase64 if it is no
+UTF-8), attempts, error, putAt.`,
   examples: [
     {
-      line:
-        "conc queue put jobs a; conc queue work jobs --retries 1 --until-empty false; conc queue dead jobs",
-      does: "An item whose command fails, and what is left of it",
+      line: "conc queue put a 1; conc queue work a --retries 1 --until-empty false; conc queue dead a",
+      does: "What fails, and what is left of it",
     },
     { line: "conc queue create jobs; conc queue dead jobs --json", does: "For programs" },
   ],

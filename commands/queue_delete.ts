@@ -12,7 +12,8 @@ import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Throw a queue away, with all that is in it",
-  description: `Its dead letters and what is worked on, too. Who waits for it is turned away.`,
+  description: `Its dead letters and what is worked on, too. Who waits for it is turned away.
+--json prints one record of type delete: name, deleted (how many items).`,
   examples: [
     { line: "conc queue create jobs; conc queue delete jobs", does: "The queue is gone" },
     { line: "seq 5 | conc queue put jobs; conc queue delete jobs --json", does: "For programs" },

@@ -32,11 +32,13 @@ export default command<GetFlags>({
   brief: "Print the next item and take it out, waiting for it",
   description: `An item is out of the queue only once it was written to stdout: what a reader
 that went away did not take stays. The bytes are those that were put, and a line
-feed behind them. Who may die before the item is dealt with lets conc queue work
-run the command instead.
+feed behind them. Where the work on an item may fail, conc queue work runs it.
 
 While the queue is empty, conc waits for each item, at most as long as --timeout
-says; then exit code 124, or 75 with --no-wait.`,
+says; then exit code 124, or 75 with --no-wait.
+
+--json prints a record of each item, of type item: item (itemBase64 if it is no
+UTF-8), attempts (how often it was received, this time included).`,
   examples: [
     { line: "conc queue put jobs one; conc queue get jobs", does: "Put an item, get it" },
     { line: "seq 9 | conc queue put jobs; conc queue get jobs -n 9 --no-wait", does: "All that is there" },

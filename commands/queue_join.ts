@@ -19,11 +19,11 @@ type JoinFlags = StoreFlags & { timeout?: number };
 export default command<JoinFlags>({
   brief: "Wait until every item is dealt with",
   description: `That is, until none waits and none is worked on. Dead letters count as dealt
-with: conc queue size --json says how many there are.`,
+with: conc queue size --json says how many there are. --json prints one record
+of type joined: name, waitedMs.`,
   examples: [
     {
-      line:
-        "seq 4 | conc queue put jobs; conc queue work jobs --until-empty true & conc queue join jobs; wait",
+      line: "conc queue put a 1; conc queue work a --until-empty true & conc queue join a; wait",
       does: "Go on when all is done",
     },
     {

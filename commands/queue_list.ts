@@ -14,9 +14,14 @@ import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "List the queues of the store",
-  description: `SIZE is how many items wait, DELAYED how many of them are not due yet, LEASED how
-many are worked on, DEAD how many are dead letters, LIMIT how many there may be,
-PUTTERS and GETTERS how many wait to put and to get.`,
+  description: `SIZE is how many items wait, DELAYED how many of them are not due yet, LEASED
+how many are worked on, DEAD how many are dead letters, LIMIT how many may wait,
+PUTTERS and GETTERS how many wait to put and to get.
+
+--json prints a record of each queue, of type queue: name, kind, maxSize (null
+if there is no limit), size, delayed, leased, dead, unfinished (size and leased,
+and what was gotten within the library and not reported), waitingToPut,
+waitingToGet, closed.`,
   examples: [
     { line: "conc queue put jobs one two; conc queue list", does: "A table" },
     { line: "conc queue put jobs one two; conc queue list --json", does: "For programs" },

@@ -16,7 +16,11 @@ type PeekFlags = StoreFlags & NullFlags & { count: number };
 export default command<PeekFlags>({
   brief: "Print the next items, which stay",
   description: `In the order in which they would be gotten. What is delayed, worked on or a dead
-letter is not among them. Exit code 75 if there is none.`,
+letter is not among them. Exit code: 0, 75 if there is none, 1 if there is no
+such queue.
+
+--json prints a record of each item, of type item: item (itemBase64 if it is no
+UTF-8).`,
   examples: [
     { line: "conc queue put jobs one; conc queue peek jobs", does: "What comes next" },
     {

@@ -12,7 +12,8 @@ import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Throw away the items that wait",
-  description: `What is delayed, too. What is worked on and the dead letters stay.`,
+  description: `What is delayed, too. What is worked on and the dead letters stay. --json prints
+one record of type purge: name, purged.`,
   examples: [
     { line: "seq 5 | conc queue put jobs; conc queue purge jobs", does: "Five items less" },
     { line: "seq 5 | conc queue put jobs; conc queue purge jobs --json", does: "For programs" },

@@ -42,21 +42,24 @@ const LINE_FEED = 10;
 export default command<PutFlags>({
   brief: "Put items, or the lines of stdin",
   description: `Without an ITEM each line of stdin is one, whatever bytes are in it; -0 reads
-items that end with NUL, and may hold line feeds. They are put as they come, many
+items that end with NUL and may hold line feeds. They are put as they come, many
 in one transaction; what was put is on disk when conc ends, and before the next
 lines are read. A queue that is not there is made: fifo, without a limit (conc
 queue create makes others).
 
-In a queue that is full, conc waits for room for each item, at most as long as
---timeout says; then exit code 124, or 75 with --no-wait, and a message that says
-how many were put.`,
+While the queue is full, conc waits for room for each item, at most as long as
+--timeout says; then exit code 124, or 75 with --no-wait, and a message that
+says how many were put.
+
+--json prints one record of type put: name, put, duplicates (items that were not
+put as their key was there).`,
   examples: [
     { line: "conc queue put jobs 'resize photo.jpg'", does: "One item" },
     { line: "seq 1000 | conc queue put jobs", does: "A thousand, one a line" },
     { line: "find . -name '*.log' -print0 | conc queue put -0 files", does: "Any file name" },
     {
-      line: "conc queue put --dedup nightly --delay 1m jobs ./backup.sh",
-      does: "In a minute, and only once",
+      line: "conc queue put jobs ./backup.sh --dedup nightly --delay 1m",
+      does: "In a minute, and once",
     },
   ],
   words: { usage: "NAME [ITEM…]", minimum: 1, maximum: Infinity },

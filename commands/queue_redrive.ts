@@ -12,8 +12,8 @@ import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Put the dead letters back in line",
-  description: `They come out in the order they were first put, and are tried as often as if they
-were new.`,
+  description: `They come out in the order in which they were first put, and are tried as often
+as if they were new. --json prints one record of type redrive: name, redriven.`,
   examples: [
     { line: "conc queue create jobs; conc queue redrive jobs", does: "Try again what failed" },
     { line: "conc queue create jobs; conc queue redrive jobs --json", does: "For programs" },

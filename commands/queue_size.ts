@@ -14,8 +14,8 @@ import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Print how many items wait",
-  description: `Items that are delayed count, those that are worked on or dead letters do not:
---json and conc queue list show these, too.`,
+  description: `Items that are delayed count, those that are worked on and dead letters do not.
+--json prints the record that conc queue list prints of each queue.`,
   examples: [
     { line: "seq 5 | conc queue put jobs; conc queue size jobs", does: "A number" },
     { line: "seq 5 | conc queue put jobs; conc queue size jobs --json", does: "All numbers, for programs" },

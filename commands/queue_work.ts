@@ -36,33 +36,38 @@ const SHORTEST_LEASE_MS = 1_000;
 
 export default command<WorkFlags>({
   brief: "Run a command for each item, again where it failed",
-  description: `The item stands for {} in the command, else it is the last argument; with --stdin
-the command reads it. The placeholders are those of conc pool. An item leaves
+  description: `The item stands for {} in the command, else it is the last argument; with
+--stdin the command reads it. Placeholders are those of conc pool. An item leaves
 the queue when the command exits with 0. Else it is tried again, by whichever
 worker is free, after --backoff, twice that, four times that …; what has failed
 --retries times is a dead letter: conc queue dead shows these.
 
-A worker that dies, by SIGKILL too, gives its items back; while their jobs live
-on without it, they hold them. So an item may be worked on again, but never by
-two at once. With --lease an item comes back also from a worker or a machine that
-hangs. CONC_SEQ, CONC_SLOT and CONC_ATTEMPT are in the environment.
+A worker that dies, be it by SIGKILL, gives its items back; while their jobs
+live on without it, these hold them. So an item may be done again, but not by two
+at once. With --lease it comes back also from a worker that hangs, or whose
+machine does. CONC_SEQ, CONC_SLOT and CONC_ATTEMPT are in the environment.
 
 Without --until-empty conc waits for more. The first SIGINT or SIGTERM stops new
 work and is passed on to the jobs; what they do not finish is given back. Exit
-code: 0; 1 if an item became a dead letter; 127 if there is no such command.`,
+code: 0; 1 if an item became a dead letter; 127 if there is no such command.
+
+--json prints a record of each job, of type job: seq, slot, item (itemBase64 if
+it is no UTF-8), command, outcome (done, retried, dead, returned, lost),
+attempts, cause (exit, signal, timeout, interrupted, halted, lost), exitCode,
+signal, retryInMs, startedAt, durationMs, error, stdout, stderr; and one of type
+summary: name, done, retried, dead, returned, lost, exitCode, durationMs.`,
   examples: [
     {
-      line: "seq 4 | conc queue put jobs; conc queue work jobs -j2 --until-empty echo item",
+      line: "seq 4 | conc queue put jobs; conc queue work jobs -j2 --until-empty echo",
       does: "Four items, two at a time",
     },
     {
-      line: "printf 'a\\0b\\0' | conc queue put -0 texts; conc queue work texts --stdin --until-empty wc -c",
+      line: "seq 4 | conc queue put jobs; conc queue work jobs --stdin --until-empty wc -c",
       does: "Items as standard input",
     },
     {
-      line:
-        "seq 3 | conc queue put jobs; conc queue work jobs --until-empty --retries 2 --backoff 50ms test 2 -ne",
-      does: "What fails twice is a dead letter",
+      line: "conc queue put a 1 2; conc queue work a --until-empty --backoff 0.1s test 2 -ne",
+      does: "What fails again and again is a dead letter",
       exitCode: 1,
     },
   ],
