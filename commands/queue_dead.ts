@@ -28,8 +28,8 @@ queue redrive has them tried again.
 UTF-8), attempts, error, putAt.`,
   examples: [
     {
-      line: "conc queue put a 1; conc queue work a --retries 1 --until-empty false; conc queue dead a",
-      does: "What fails, and what is left of it",
+      line: "conc queue create jobs; conc queue dead jobs",
+      does: "A table",
     },
     { line: "conc queue create jobs; conc queue dead jobs --json", does: "For programs" },
   ],

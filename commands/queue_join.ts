@@ -23,8 +23,8 @@ with: conc queue size --json says how many there are. --json prints one record
 of type joined: name, waitedMs.`,
   examples: [
     {
-      line: "conc queue put a 1; conc queue work a --until-empty true & conc queue join a; wait",
-      does: "Go on when all is done",
+      line: "conc queue put jobs one; conc queue get jobs; conc queue join jobs",
+      does: "Nothing is left to wait for",
     },
     {
       line: "conc queue put jobs one; conc queue join jobs --timeout 0.2s",

@@ -37,14 +37,14 @@ const SHORTEST_LEASE_MS = 1_000;
 export default command<WorkFlags>({
   brief: "Run a command for each item, again where it failed",
   description: `The item stands for {} in the command, else it is the last argument; with
---stdin the command reads it. Placeholders are those of conc pool. An item leaves
-the queue when the command exits with 0. Else it is tried again, by whichever
-worker is free, after --backoff, twice that, four times that …; what has failed
---retries times is a dead letter: conc queue dead shows these.
+--stdin the command reads it. Placeholders are those of conc pool. An item
+leaves the queue when the command exits with 0. Else it is tried again, by
+whichever worker is free, after --backoff, twice that, four times that …; what
+has failed --retries times is a dead letter: conc queue dead shows these.
 
 A worker that dies, be it by SIGKILL, gives its items back; while their jobs
-live on without it, these hold them. So an item may be done again, but not by two
-at once. With --lease it comes back also from a worker that hangs, or whose
+live on without it, these hold them. So an item may be done again, but not by
+two at once. With --lease it comes back also from a worker that hangs, or whose
 machine does. CONC_SEQ, CONC_SLOT and CONC_ATTEMPT are in the environment.
 
 Without --until-empty conc waits for more. The first SIGINT or SIGTERM stops new
