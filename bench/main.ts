@@ -15,6 +15,7 @@ interface Bench {
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   startup: () => import("./startup.ts"),
   pool: () => import("./pool.ts"),
+  queue: () => import("./queue.ts"),
 };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
