@@ -15,7 +15,6 @@ import { Results } from "../lib/jobs/results.ts";
 import { type Job, JobRun, type JobRunOptions, type RunSummary } from "../lib/jobs/run.ts";
 import { Template } from "../lib/jobs/template.ts";
 import { succeeded } from "../lib/process/exit_status.ts";
-import { endAllDescendants } from "../lib/process/terminate.ts";
 import { bytesEntry, ndjson } from "../lib/report/ndjson.ts";
 import { Progress } from "../lib/report/progress.ts";
 import { Timeline } from "../lib/report/timeline.ts";
@@ -27,6 +26,7 @@ import { command, type CommonFlags } from "./declaration.ts";
 import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
 import { JOBS_FLAG } from "./jobs_flag.ts";
+import { endLeftovers } from "./leftovers.ts";
 
 type PoolFlags = {
   jobs?: number;
@@ -302,18 +302,7 @@ async function supervise(
   try {
     return await run.run();
   } finally {
-    const { found, left } = await endAllDescendants({
-      graceMs: flags.killAfter,
-      escalate: interrupts.second,
-    });
-    if (found > 0 && !flags.quiet) {
-      await say(context, `ended ${found} process${found === 1 ? "" : "es"} that jobs had left running`).catch(
-        () => {},
-      );
-    }
-    for (const { pid } of left) {
-      await say(context, `cannot end process ${pid}: kill it as its owner`).catch(() => {});
-    }
+    await endLeftovers(context, { killAfterMs: flags.killAfter, quiet: flags.quiet, interrupts });
   }
 }
 

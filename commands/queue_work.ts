@@ -9,7 +9,6 @@ import { HostConsumer } from "../lib/host/consumer.ts";
 import { Admission } from "../lib/jobs/admission.ts";
 import { Template } from "../lib/jobs/template.ts";
 import { WorkRun, type WorkSummary } from "../lib/jobs/work.ts";
-import { endAllDescendants } from "../lib/process/terminate.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { parseDuration } from "../lib/time/duration.ts";
 import { parseCount } from "../lib/units.ts";
@@ -18,6 +17,7 @@ import { command, type CommonFlags } from "./declaration.ts";
 import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
 import { JOBS_FLAG } from "./jobs_flag.ts";
+import { endLeftovers } from "./leftovers.ts";
 import { items, openQueue } from "./queue_flags.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 import { WRAPPED_FLAGS, type WrappedFlags } from "./wrapped.ts";
@@ -44,8 +44,8 @@ has failed --retries times is a dead letter: conc queue dead shows these.
 
 A worker that dies, be it by SIGKILL, gives its items back; while their jobs
 live on without it, these hold them. So an item may be done again, but not by
-two at once. With --lease it comes back also from a worker that hangs, or whose
-machine does. CONC_SEQ, CONC_SLOT and CONC_ATTEMPT are in the environment.
+two at once. With --lease it comes back also from a worker that hangs, even if
+its job still runs. CONC_SEQ, CONC_SLOT and CONC_ATTEMPT are in the environment.
 
 Without --until-empty conc waits for more. The first SIGINT or SIGTERM stops new
 work and is passed on to the jobs; what they do not finish is given back. Exit
@@ -161,7 +161,7 @@ async function runWork(
   try {
     summary = await run.run();
   } finally {
-    await endAllDescendants({ graceMs: flags.killAfter, escalate: interrupts.second });
+    await endLeftovers(context, { killAfterMs: flags.killAfter, quiet: flags.quiet, interrupts });
   }
   const durationMs = context.monotonic() - startMs;
   return await report(context, { summary, flags, name, durationMs, interruption: interrupts.first.reason });

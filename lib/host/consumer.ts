@@ -55,6 +55,7 @@ export class HostConsumer implements Disposable {
   readonly #beat: ReturnType<typeof setInterval> | undefined;
   #settled: { token: string; write: () => void }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #turn: Promise<void> = Promise.resolve();
   #joined: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
 
@@ -82,8 +83,11 @@ export class HostConsumer implements Disposable {
    * @throws {SystemError} If the store cannot be used.
    */
   async next(): Promise<Received | undefined> {
-    if (this.#signal.aborted) return undefined;
+    // Of those that wait, one stands in the line of the queue for all.
+    const { promise: turn, resolve: pass } = Promise.withResolvers<void>();
+    const before = this.#turn;
     try {
+      if (this.#signal.aborted) return undefined;
       const ready = this.#store.write(() => {
         this.#flush();
         return this.#tryReceive();
@@ -91,11 +95,15 @@ export class HostConsumer implements Disposable {
       if (ready === "closed") return undefined;
       if (ready !== undefined) return this.#hold(ready);
       if (this.#options.untilEmpty) this.#joined ??= this.#join();
+      this.#turn = turn;
+      await before;
       return this.#hold(await this.#queue.receive({ ...this.#terms, signal: this.#signal }));
     } catch (error) {
       if (this.#failure !== undefined) throw this.#failure.error;
       if (this.#signal.aborted || error instanceof ClosedError) return undefined;
       throw error;
+    } finally {
+      pass();
     }
   }
 
