@@ -8,7 +8,7 @@ import { HostConsumer } from "../../lib/host/consumer.ts";
 import { type Codec, HostQueue, type HostQueueOptions } from "../../lib/host/queue.ts";
 import { Store } from "../../lib/host/store.ts";
 import type { QueueKind } from "../../lib/primitives.ts";
-import { eventually, follow } from "../conformance/support.ts";
+import { eventually, follow } from "../conformance/waits.ts";
 
 const TEXT: Codec<string> = {
   encode: (item) => new TextEncoder().encode(item),

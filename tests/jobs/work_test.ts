@@ -5,7 +5,7 @@ import { Admission } from "../../lib/jobs/admission.ts";
 import { Template } from "../../lib/jobs/template.ts";
 import { type WorkItem, WorkRun, type WorkRunOptions, type WorkSource } from "../../lib/jobs/work.ts";
 import { ReaderGoneError } from "../../lib/report/output.ts";
-import { eventually } from "../conformance/support.ts";
+import { eventually } from "../conformance/waits.ts";
 import { outputs } from "../helpers.ts";
 
 /** Hands out items, and keeps what is said of them. */
