@@ -4,7 +4,7 @@
  * - Interfaces, and which primitive to use when: `Lock`, `RLock`, `Semaphore`, `Event`, `Queue`.
  * - Task reach, one event loop: `TaskLock`, `TaskRLock`, `TaskSemaphore`, `TaskEvent`, `TaskQueue`, `TaskPool`, `gather`.
  * - Thread reach, the Workers of one process: `ThreadLock`, `ThreadRLock`, `ThreadSemaphore`, `ThreadEvent`, `ThreadQueue`. Each has a
- *   `handle` to post to another Worker, where `attach` makes the same primitive of it.
+ *   `handle` to post to another Worker, where `attach` makes the same primitive of it. `ThreadPool` runs a function in Workers.
  * - Time: `Timer` runs a function once, `every` ticks at an interval, `schedule` at the times of a `Cron` line, `waitUntilWall`
  *   waits for a moment, which `parseMoment` reads, and `deadline` limits how long work may take.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
@@ -37,6 +37,7 @@ export * from "./lib/task/semaphore.ts";
 export * from "./lib/thread/event.ts";
 export type { Breakable, ThreadHandle } from "./lib/thread/handle.ts";
 export * from "./lib/thread/lock.ts";
+export * from "./lib/thread/pool.ts";
 export * from "./lib/thread/queue.ts";
 export * from "./lib/thread/rlock.ts";
 export * from "./lib/thread/semaphore.ts";

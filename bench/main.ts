@@ -16,6 +16,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   startup: () => import("./startup.ts"),
   pool: () => import("./pool.ts"),
   queue: () => import("./queue.ts"),
+  task: () => import("./task.ts"),
+  thread: () => import("./thread.ts"),
 };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -2,8 +2,6 @@
  * Operations a second of the primitives of one event loop beside their peers on npm, in one run: rounds alternate between all who
  * do the same job, and the median counts. A ratio above 1 says that conc is ahead.
  *
- * `deno run -A bench/task.ts`
- *
  * @module
  */
 
@@ -28,7 +26,7 @@ const ROUND_MS = 20;
 const WAITERS = 1_000;
 const PERMITS = 10;
 
-export async function main(): Promise<void> {
+export default async function task(): Promise<void> {
   for (const job of await jobs()) await race(job);
   await cancelAny();
 }
@@ -318,5 +316,3 @@ async function cancelAll(waiters: number): Promise<number> {
   holder.release();
   return tookMs * 1_000 / waiters;
 }
-
-if (import.meta.main) await main();

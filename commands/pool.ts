@@ -12,8 +12,10 @@ import { type Inputs, type InputSource, openInputs, splitSources } from "../lib/
 import { Joblog, readJoblog } from "../lib/jobs/joblog.ts";
 import type { AttemptEnd } from "../lib/jobs/pool.ts";
 import { Results } from "../lib/jobs/results.ts";
-import { type Job, JobRun, type JobRunOptions, type RunSummary } from "../lib/jobs/run.ts";
+import { type Job, JobRun, type JobRunOptions, type JobTemplate, type RunSummary } from "../lib/jobs/run.ts";
 import { Template } from "../lib/jobs/template.ts";
+import type { ThreadJobs } from "../lib/jobs/thread_jobs.ts";
+import type { ThreadMapping, ThreadMappingOptions } from "../lib/jobs/thread_mapping.ts";
 import { succeeded } from "../lib/process/exit_status.ts";
 import { bytesEntry, ndjson } from "../lib/report/ndjson.ts";
 import { Progress } from "../lib/report/progress.ts";
@@ -22,13 +24,17 @@ import { Trace } from "../lib/report/trace.ts";
 import { parseDuration } from "../lib/time/duration.ts";
 import { parseCount, parsePercentage, parseRate, parseSize } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
-import { command, type CommonFlags } from "./declaration.ts";
+import { command, type CommandGroup, type CommonFlags } from "./declaration.ts";
 import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
 import { JOBS_FLAG } from "./jobs_flag.ts";
 import { endLeftovers } from "./leftovers.ts";
 
 type PoolFlags = {
+  kind: "process" | "thread";
+  eval?: string;
+  module?: string;
+  export?: string;
   jobs?: number;
   keepOrder: boolean;
   tag: boolean;
@@ -62,7 +68,7 @@ type PoolFlags = {
 
 const off = { kind: "boolean", default: false } as const;
 
-export default command<PoolFlags>({
+const main = command<PoolFlags>({
   brief: "Run a command for every input, several at a time",
   description: `Inputs are the words behind ::: (several ::: are combined, :::+ goes along), the
 lines of the files behind :::: or of -a, else the lines of stdin. The command is
@@ -75,7 +81,12 @@ to sh -c, and what is put into it is quoted. In the command stand
 
 Without any of them the input is appended. Jobs read /dev/null; CONC_SEQ and
 CONC_SLOT are in their environment. What a job leaves running is ended with
-conc. Exit code: 0, 1 if any job failed, 127 if there is no such command.`,
+conc. Exit code: 0, 1 if any job failed, 127 if there is no such command.
+
+With --kind thread no command runs, but a JavaScript function: that of -e, or an
+export of --module. It gets the input as a string, several as several arguments,
+and may be async. What it returns is printed on a line: a string as it is, all
+else as JSON, undefined not at all. A Worker that dies fails its job alone.`,
   examples: [
     { line: "conc pool -j4 gzip -9 -k {} ::: *.log", does: "Compress files, four at a time" },
     { line: "find . -name '*.txt' -print0 | conc pool -0 -k wc -l", does: "Any file name, in order" },
@@ -86,9 +97,40 @@ conc. Exit code: 0, 1 if any job failed, 127 if there is no such command.`,
       does: "Keep a log; the same line again runs what is missing",
       exitCode: 1,
     },
+    {
+      line: "seq 13 | conc pool --kind thread -k -e 'n => n ** 2'",
+      does: "A function in Workers, no process",
+    },
   ],
   words: { usage: "CMD… [::: ARG…] [:::+ ARG…] [:::: FILE…]", minimum: 0, maximum: Infinity, wrapsAfter: 0 },
   flags: {
+    kind: {
+      kind: "enum",
+      values: ["process", "thread"],
+      default: "process",
+      brief: "Run a command in processes, or a JavaScript function in threads (Workers)",
+    },
+    eval: {
+      kind: "parsed",
+      parse: String,
+      optional: true,
+      placeholder: "SOURCE",
+      brief: "The function: n => n ** 2",
+    },
+    module: {
+      kind: "parsed",
+      parse: String,
+      optional: true,
+      placeholder: "FILE",
+      brief: "The module that exports the function",
+    },
+    export: {
+      kind: "parsed",
+      parse: String,
+      optional: true,
+      placeholder: "NAME",
+      brief: "Which export of it (default)",
+    },
     jobs: JOBS_FLAG,
     keepOrder: { ...off, brief: "Print in the order of the inputs" },
     tag: { ...off, brief: "Begin each line with the input and a tab" },
@@ -217,19 +259,34 @@ conc. Exit code: 0, 1 if any job failed, 127 if there is no such command.`,
     },
     shell: { kind: "boolean", optional: true, brief: "Always, or never, run the command through sh -c" },
   },
-  aliases: { j: "jobs", k: "keepOrder", u: "ungroup", 0: "null", n: "maxArgs", a: "argFile" },
+  aliases: { j: "jobs", k: "keepOrder", u: "ungroup", 0: "null", n: "maxArgs", a: "argFile", e: "eval" },
   run: runPool,
 });
+
+const group: CommandGroup = {
+  brief: main.brief,
+  examples: main.examples,
+  main,
+  subcommands: {
+    demo: {
+      brief: "Thirteen squares on four workers, with a callback",
+      load: async () => (await import("./pool_demo.ts")).default,
+    },
+  },
+};
+export default group;
 
 async function runPool(context: Context, flags: PoolFlags & CommonFlags, words: string[]): Promise<number> {
   const { command, sources } = splitSources(words);
   sources.unshift(...(flags.argFile ?? []).map((path) => ({ kind: "file" as const, path, linked: false })));
   const passesNone = flags.maxArgs === 0;
+  await using threads = await openThreads(context, flags, command);
   const shell = flags.shell === undefined ? {} : { shell: flags.shell };
-  const template = new Template(command, { ...shell, append: !passesNone });
+  const template = threads?.template ?? new Template(command, { ...shell, append: !passesNone });
   checkFlags(flags, template);
   const inputs = await openPoolInputs(context, flags, sources);
   if (flags.dryRun) return await dryRun(context, { json: flags.json, template, inputs });
+  await threads?.ready();
 
   const mode = flags.resumeFailed ? "failed" : "unfinished";
   const isResumed = flags.resume || flags.resumeFailed;
@@ -240,34 +297,65 @@ async function runPool(context: Context, flags: PoolFlags & CommonFlags, words: 
   using interrupts = new Interrupts();
   const startedMs = context.monotonic();
   const timeline = flags.timeline ? new Timeline(startedMs) : undefined;
-  const run = new JobRun({
-    template,
+  const common = {
     inputs,
     stdout: context.stdout,
-    stderr: context.stderr,
-    output: outputMode(flags),
     keepOrder: flags.keepOrder,
-    tag: flags.tag,
-    resume,
-    joblog,
-    results,
-    onDone: flags.onDone === undefined ? undefined : new Template([flags.onDone], { append: false }),
-    say: (text) => say(context, text),
-    pool: {
-      ...poolOptions(flags, interrupts),
-      ...((timeline ?? trace) && { observe: (end) => draw(end, { template, timeline, trace }) }),
-    },
-  });
+    say: (text: string) => say(context, text),
+  };
+  const run = threads !== undefined && isPlain(flags)
+    ? await openMapping(threads, { ...common, signal: interrupts.first })
+    : new JobRun({
+      ...common,
+      template,
+      start: threads && ((input, take) => threads.start(input, take)),
+      stderr: context.stderr,
+      output: outputMode(flags),
+      tag: flags.tag,
+      resume,
+      joblog,
+      results,
+      onDone: flags.onDone === undefined ? undefined : new Template([flags.onDone], { append: false }),
+      pool: {
+        ...poolOptions(flags, interrupts),
+        ...((timeline ?? trace) && { observe: (end) => draw(end, { template, timeline, trace }) }),
+      },
+    });
   const summary = await supervise(context, { run, flags, interrupts });
   if (timeline !== undefined) await context.stderr.write(timeline.draw({ columns: context.columns() }));
   return await report(context, { summary, flags, durationMs: context.monotonic() - startedMs, interrupts });
+}
+
+/** The Workers, if jobs are to run in threads; what is loaded for them is loaded only then. */
+async function openThreads(
+  context: Context,
+  flags: PoolFlags,
+  command: readonly string[],
+): Promise<ThreadJobs | undefined> {
+  const { kind, eval: source, module, export: name } = flags;
+  if (kind === "process" && (source ?? module ?? name) === undefined) return undefined;
+  const { threadJobs } = await import("./pool_thread.ts");
+  return threadJobs(flags, { command, size: slotsOf(flags), stacks: Boolean(context.env.get("CONC_DEBUG")) });
+}
+
+async function openMapping(threads: ThreadJobs, options: ThreadMappingOptions): Promise<ThreadMapping> {
+  const { ThreadMapping } = await import("../lib/jobs/thread_mapping.ts");
+  return new ThreadMapping(threads, options);
+}
+
+/** Whether nothing is asked for that needs to know of each job when it ran, and where. */
+function isPlain(flags: PoolFlags & CommonFlags): boolean {
+  const { json, tag, timeline, retries, delay, rate, load, memfree, timeout, halt } = flags;
+  const { joblog, results, onDone, trace } = flags;
+  const details = [delay, rate, load, memfree, timeout, halt, joblog, results, onDone, trace];
+  return !json && !tag && !timeline && retries === 1 && details.every((detail) => detail === undefined);
 }
 
 /** Enters an attempt into the timeline and the trace. */
 function draw(
   { job, slot, attempt, startMs, durationMs, status }: AttemptEnd<Job>,
   { template, timeline, trace }: {
-    template: Template;
+    template: JobTemplate;
     timeline: Timeline | undefined;
     trace: Trace | undefined;
   },
@@ -290,7 +378,11 @@ function draw(
 /** Runs the jobs, and sees to it that nothing of theirs is left. */
 async function supervise(
   context: Context,
-  { run, flags, interrupts }: { run: JobRun; flags: PoolFlags & CommonFlags; interrupts: Interrupts },
+  { run, flags, interrupts }: {
+    run: Pick<JobRun, "run" | "progress">;
+    flags: PoolFlags & CommonFlags;
+    interrupts: Interrupts;
+  },
 ): Promise<RunSummary> {
   await using _progress = flags.progress
     ? new Progress(() => run.progress, {
@@ -345,7 +437,7 @@ async function report(
 
 async function dryRun(
   context: Context,
-  { json, template, inputs }: { json: boolean; template: Template; inputs: Inputs },
+  { json, template, inputs }: { json: boolean; template: JobTemplate; inputs: Inputs },
 ): Promise<number> {
   let seq = 0;
   let lines: string[] = [];
@@ -362,10 +454,15 @@ async function dryRun(
   return SUCCESS;
 }
 
+/** How many jobs run at once. */
+function slotsOf({ jobs = navigator.hardwareConcurrency }: PoolFlags): number {
+  return jobs;
+}
+
 function poolOptions(flags: PoolFlags, interrupts: Interrupts): JobRunOptions["pool"] {
   const { delay, rate, load, memfree } = flags;
   return {
-    slots: flags.jobs ?? navigator.hardwareConcurrency,
+    slots: slotsOf(flags),
     admission: new Admission({
       ...(delay !== undefined && { delayMs: delay }),
       ...(rate !== undefined && { ratePerSecond: rate }),
@@ -409,7 +506,7 @@ async function openPoolInputs(
   };
 }
 
-function checkFlags(flags: PoolFlags & CommonFlags, template: Template): void {
+function checkFlags(flags: PoolFlags & CommonFlags, template: JobTemplate): void {
   if ((flags.resume || flags.resumeFailed) && flags.joblog === undefined) {
     throw new UsageError("--resume needs the log to go on from: --joblog FILE");
   }

@@ -33,6 +33,9 @@ export class BrokenLeaseError extends ConcError {}
 /** The queue or the pool was closed: no item will come, none can be put. */
 export class ClosedError extends ConcError {}
 
+/** The Worker that ran a task ended before the task did: it crashed, or ended itself. The task may be half done. */
+export class WorkerDiedError extends ConcError {}
+
 /** conc itself cannot go on: a store that cannot be read, a full disk, a broker that is gone. */
 export class SystemError extends ConcError {}
 

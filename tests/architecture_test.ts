@@ -25,7 +25,7 @@ const LIB_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   cluster: ["time", "task"],
   process: ["time", "task"],
   net: ["time", "task"],
-  jobs: ["time", "process", "report"],
+  jobs: ["time", "task", "thread", "process", "report"],
   demo: ["time", "task", "thread", "host", "process"],
 };
 

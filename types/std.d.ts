@@ -106,3 +106,11 @@ declare module "@std/cli/parse-args" {
 declare module "@std/path/from-file-url" {
   export function fromFileUrl(url: string | URL): string;
 }
+
+declare module "@std/path/resolve" {
+  export function resolve(...pathSegments: string[]): string;
+}
+
+declare module "@std/path/to-file-url" {
+  export function toFileUrl(path: string): URL;
+}

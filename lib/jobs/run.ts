@@ -6,7 +6,7 @@
 
 import { textToBytes } from "../bytes.ts";
 import { SpawnError } from "../errors.ts";
-import { capture, type StreamName } from "../process/capture.ts";
+import { capture, type StreamName, type Take } from "../process/capture.ts";
 import { describeStatus, signalNumber, succeeded } from "../process/exit_status.ts";
 import { feed } from "../process/feed.ts";
 import { isReaderGone } from "../process/libc.ts";
@@ -29,12 +29,15 @@ import type { ResultFiles, Results } from "./results.ts";
 import { type OutputBlock, Spill } from "./spill.ts";
 import type { FilledCommand, Template } from "./template.ts";
 
+/** What an input makes: the words that are run, and the text that it is known by. */
+export type JobTemplate = Pick<Template, "fill" | "program" | "usesSlot">;
+
 /** How output is printed: in blocks, line by line, straight through, or as NDJSON. */
 export type OutputMode = "block" | "line" | "through" | "json";
 
 /** What {@link JobRun} runs, and how. */
 export interface JobRunOptions {
-  template: Template;
+  template: JobTemplate;
   inputs: Inputs;
   stdout: Output;
   stderr: Output;
@@ -47,6 +50,8 @@ export interface JobRunOptions {
   resume?: Resume | undefined;
   joblog?: Joblog | undefined;
   results?: Results | undefined;
+  /** Starts an attempt of a job, which hands over what it prints. Default: a process that runs the command. */
+  start?: ((input: JobInput, take: Take) => Attempt) | undefined;
   /** Runs after each job, one at a time; reads what the job printed. */
   onDone?: Template | undefined;
   /** Says something to people. */
@@ -55,10 +60,15 @@ export interface JobRunOptions {
   pool: Omit<PoolOptions<Job>, "start" | "ended" | "dropped">;
 }
 
-/** One input on its way. */
-export interface Job {
+/** One input. */
+export interface JobInput {
+  /** Its number, from 1. */
   seq: number;
   args: string[];
+}
+
+/** One input on its way. */
+export interface Job extends JobInput {
   output: JobOutput;
   files: ResultFiles | undefined;
 }
@@ -152,6 +162,11 @@ export class JobRun {
     }
     // Opened first: a job whose output cannot be kept is not started.
     const files = job.files ??= results?.open(seq, args);
+    const take = (stream: StreamName, bytes: Uint8Array) => {
+      files?.write(stream, bytes);
+      return mode === "through" ? this.#options[stream].write(bytes) : output.take(stream, bytes);
+    };
+    if (this.#options.start !== undefined) return this.#options.start({ seq, args }, take);
     const through = mode === "through" && results === undefined;
     const child = spawn(template.fill({ args, seq, slot }).words, {
       stdout: through ? "inherit" : "piped",
@@ -160,10 +175,6 @@ export class JobRun {
     });
     const end: Attempt["end"] = (cause, options) => child.end(cause, options);
     if (through) return { finished: uncaptured(child), end };
-    const take = (stream: StreamName, bytes: Uint8Array) => {
-      files?.write(stream, bytes);
-      return mode === "through" ? this.#options[stream].write(bytes) : output.take(stream, bytes);
-    };
     return { finished: capture(child, take), end };
   }
 

@@ -66,7 +66,7 @@ export class Timeline {
   }
 
   /**
-   * The drawing: a row for each lane, in the order in which they were first used, and a scale.
+   * The drawing: a row for each lane, in the order in which their first spans began, and a scale.
    *
    * @param options `columns`: how wide it may be, at least 20.
    * @returns Lines, each with its line feed; empty if there is no span.
@@ -79,7 +79,8 @@ export class Timeline {
     const endMs = Math.max(...[...this.#lanes.values()].map((lane) => lane.at(-1)!.endMs));
     const totalMs = Math.max(endMs - this.#startMs, 1e-3);
     const column = (ms: number) => Math.floor((ms - this.#startMs) / totalMs * width);
-    const rows = [...this.#lanes].map(([name, lane]) =>
+    const lanes = [...this.#lanes].sort(([, a], [, b]) => a[0]!.startMs - b[0]!.startMs);
+    const rows = lanes.map(([name, lane]) =>
       `${name.slice(0, nameWidth).padEnd(nameWidth)} ${row(lane, { width, column })}`.trimEnd()
     );
     return [...rows, " ".repeat(nameWidth + 1) + scale(totalMs, width), ""].join("\n");

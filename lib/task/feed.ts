@@ -48,13 +48,8 @@ export class Feed<I, O> {
   async *results(): AsyncGenerator<O, void, undefined> {
     this.#feeding = this.#feed();
     while (true) {
-      let entry: Entry<O>;
-      try {
-        entry = await this.#results.get({ signal: this.#options.signal });
-      } catch (error) {
-        if (error instanceof ClosedError && !this.#options.signal.aborted) return;
-        throw error;
-      }
+      const entry = await this.#next();
+      if (entry === undefined) return;
       const value = await entry.outcome;
       entry.place?.release();
       yield value;
@@ -67,16 +62,31 @@ export class Feed<I, O> {
     await Promise.all(this.#running);
   }
 
+  /** The next result, or undefined if there are no more. What is there already costs no listener on the signal. */
+  async #next(): Promise<Entry<O> | undefined> {
+    const { signal } = this.#options;
+    signal.throwIfAborted();
+    const result = this.#results.tryGet();
+    if (result.state === "ok") return result.item;
+    try {
+      return await this.#results.get({ signal });
+    } catch (error) {
+      if (error instanceof ClosedError && !signal.aborted) return undefined;
+      throw error;
+    }
+  }
+
   async #feed(): Promise<void> {
     const { source, signal } = this.#options;
+    const nextPlace = () => this.#places.tryAcquire() ?? this.#places.acquire({ signal });
     try {
-      let place = await this.#places.acquire({ signal });
+      let place = await nextPlace();
       this.#isPulling = true;
       for await (const input of source) {
         this.#isPulling = false;
         signal.throwIfAborted();
         this.#start(input, place);
-        place = await this.#places.acquire({ signal });
+        place = await nextPlace();
         this.#isPulling = true;
       }
     } catch (error) {

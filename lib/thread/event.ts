@@ -136,6 +136,7 @@ export class ThreadEvent implements Event, Breakable {
    *
    * @param options When to give up. Default: never.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
@@ -148,6 +149,7 @@ export class ThreadEvent implements Event, Breakable {
    *
    * @param options When to give up. Default: never.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    */
   waitSync({ timeoutMs }: { timeoutMs?: number } = {}): EventOccurrence {

@@ -20,8 +20,9 @@ export interface ThreadLockOptions {
 /**
  * One holder at a time, whichever thread it is in, first come first served. Not reentrant: a holder that acquires again waits for itself.
  *
- * Invariant: between two grants there is exactly one release, or the holder's death. If the thread that holds it dies, the next who
- * asks gets a `BrokenLeaseError`, once: what the lock guards may be half changed. After that the lock is free.
+ * Invariant: between two grants there is exactly one release, or the holder's death. If the thread that holds it dies,
+ * {@link ThreadLock.breakLeases} takes the lock away, and the next who asks gets a `BrokenLeaseError`, once: what the lock guards may be
+ * half changed. After that the lock is free. Until then it is held: a lock sees no death by itself.
  *
  * @example
  * ```ts
@@ -82,6 +83,7 @@ export class ThreadLock implements Lock, Breakable {
    * @param options When to give up. Default: never.
    * @throws {BrokenLeaseError} If the holder before us died.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
@@ -95,6 +97,7 @@ export class ThreadLock implements Lock, Breakable {
    * @param options When to give up. Default: never.
    * @throws {BrokenLeaseError} If the holder before us died.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    */
   acquireSync({ timeoutMs }: { timeoutMs?: number } = {}): Lease {
@@ -105,12 +108,18 @@ export class ThreadLock implements Lock, Breakable {
    * Takes the lock if it is free and nobody waits for it, else returns undefined.
    *
    * @throws {BrokenLeaseError} If the holder before us died.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
    */
   tryAcquire(): Lease | undefined {
     return this.#permits.tryAcquire(1);
   }
 
-  /** Takes the lock away from a thread that has died. */
+  /**
+   * Takes the lock away from a thread that has died, and drops its waits.
+   *
+   * @param thread Its `threadId`. The thread must have ended: one that goes on cannot release what was broken.
+   * @returns How many leases were broken.
+   */
   breakLeases(thread: number): number {
     return this.#permits.breakLeases(thread);
   }

@@ -86,7 +86,8 @@ export class ThreadQueue<T> implements Queue<T>, Breakable {
 
   /**
    * @param options The order of the items, and how many the queue takes.
-   * @throws {RangeError} If `maxSize` is neither a whole number above 0 nor Infinity, or `kind` is none.
+   * @throws {RangeError} If `maxSize` is neither a whole number above 0 nor Infinity, `kind` is none, or `maxBytes` or `capacity` is no
+   *   whole number above 0.
    */
   constructor({ handle, ...options }: ThreadQueueOptions = {}) {
     this.handle = handle ?? makeHandle(options);
@@ -135,7 +136,7 @@ export class ThreadQueue<T> implements Queue<T>, Breakable {
    * @throws {ClosedError} If the queue is closed, now or while we wait.
    * @throws {DOMException} `DataCloneError`, if the item cannot be cloned.
    * @throws {RangeError} If `priority` is NaN, or `timeoutMs` is negative or NaN.
-   * @throws {SystemError} If there is no room for its bytes.
+   * @throws {SystemError} If there is no room for its bytes, or as many as `capacity` wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
@@ -183,6 +184,7 @@ export class ThreadQueue<T> implements Queue<T>, Breakable {
    * @param options When to give up. Default: never.
    * @throws {ClosedError} If the queue is closed and empty, now or while we wait.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
@@ -235,6 +237,7 @@ export class ThreadQueue<T> implements Queue<T>, Breakable {
    *
    * @param options When to give up. Default: never.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */

@@ -30,7 +30,8 @@ export interface ThreadRLockOptions {
 /**
  * A lock that the thread that holds it may take again; it is free once every lease was released. Threads wait first come first served.
  *
- * Invariant: all leases that are out at one moment belong to one thread. If it dies, the next who asks gets a `BrokenLeaseError`, once.
+ * Invariant: all leases that are out at one moment belong to one thread. If it dies, {@link ThreadRLock.breakLeases} takes the lock
+ * away, and the next who asks gets a `BrokenLeaseError`, once. Until then the lock is held: it sees no death by itself.
  *
  * @example
  * ```ts
@@ -88,6 +89,7 @@ export class ThreadRLock implements RLock, Breakable, SlotLender {
    * @param options When to give up. Default: never.
    * @throws {BrokenLeaseError} If the holder before us died.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
@@ -101,9 +103,14 @@ export class ThreadRLock implements RLock, Breakable, SlotLender {
    * The same asleep: for Workers, whose other tasks stand still meanwhile.
    *
    * @param options When to give up. Default: never.
-   * @throws As {@link ThreadRLock.acquire}.
+   * @throws {BrokenLeaseError} If the holder before us died.
+   * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
+   * @throws {TimeoutError} If `timeoutMs` ran out.
    */
-  acquireSync({ timeoutMs }: { timeoutMs?: number } = {}): Lease {
+  acquireSync({ timeoutMs = Infinity }: { timeoutMs?: number } = {}): Lease {
+    const refusal = refuse({ timeoutMs });
+    if (refusal !== undefined) throw refusal.reason;
     return this.#again() ?? new ThreadLease(this, this.#line.waitSync(0, timeoutMs));
   }
 
@@ -111,6 +118,7 @@ export class ThreadRLock implements RLock, Breakable, SlotLender {
    * Takes the lock if it is this thread's, or free, else returns undefined.
    *
    * @throws {BrokenLeaseError} If the holder before us died.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
    */
   tryAcquire(): Lease | undefined {
     const again = this.#again();
@@ -130,7 +138,12 @@ export class ThreadRLock implements RLock, Breakable, SlotLender {
     });
   }
 
-  /** Takes the lock away from a thread that has died. */
+  /**
+   * Takes the lock away from a thread that has died, and drops its waits.
+   *
+   * @param thread Its `threadId`. The thread must have ended: one that goes on cannot release what was broken.
+   * @returns How many leases were broken.
+   */
   breakLeases(thread: number): number {
     return this.#monitor.inside(() => {
       let broken = 0;

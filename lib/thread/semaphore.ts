@@ -22,7 +22,8 @@ export interface ThreadSemaphoreOptions {
  * At most so many permits are out at a time, in all threads together, first come first served. Leases may weigh more than one permit;
  * a heavy waiter at the head of the line is not overtaken by light ones behind it.
  *
- * Invariant: the weights of all leases that are out add up to `permits - available`. What a thread holds that dies comes back.
+ * Invariant: the weights of all leases that are out add up to `permits - available`. What a thread
+ * holds that has died comes back by {@link ThreadSemaphore.breakLeases}.
  *
  * @example
  * ```ts
@@ -73,6 +74,7 @@ export class ThreadSemaphore implements Semaphore, Breakable {
    *
    * @param options When to give up (default: never), and how many permits to take (default: 1).
    * @throws {RangeError} If `weight` is no whole number above 0, or more than there are permits; if `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
@@ -87,6 +89,7 @@ export class ThreadSemaphore implements Semaphore, Breakable {
    *
    * @param options When to give up (default: never), and how many permits to take (default: 1).
    * @throws {RangeError} As {@link ThreadSemaphore.acquire}.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
    * @throws {TimeoutError} If `timeoutMs` ran out.
    */
   acquireSync({ weight = 1, timeoutMs }: { weight?: number; timeoutMs?: number } = {}): Lease {
@@ -100,6 +103,7 @@ export class ThreadSemaphore implements Semaphore, Breakable {
    *
    * @param options How many permits to take. Default: 1.
    * @throws {RangeError} If `weight` is no whole number above 0, or more than there are permits.
+   * @throws {SystemError} If as many as `capacity` hold or wait already.
    */
   tryAcquire({ weight = 1 }: { weight?: number } = {}): Lease | undefined {
     const problem = this.#problem(weight);
@@ -118,7 +122,12 @@ export class ThreadSemaphore implements Semaphore, Breakable {
     this.#permits.resize(checkedPermits("resize a semaphore", permits));
   }
 
-  /** Takes the permits back that a thread held that has died. */
+  /**
+   * Takes the permits back that a thread held that has died, and drops its waits.
+   *
+   * @param thread Its `threadId`. The thread must have ended: one that goes on cannot release what was broken.
+   * @returns How many leases were broken.
+   */
   breakLeases(thread: number): number {
     return this.#permits.breakLeases(thread);
   }

@@ -18,6 +18,9 @@ const HEAD = 0;
 const TAIL = 1;
 const LENGTH = 2;
 
+/** A Worker that sleeps in `Atomics.wait` for ever keeps the program from ending (Deno 2.9). */
+const LONGEST_SLEEP_MS = 100;
+
 /** Options of {@link WaitingLine}. */
 export interface WaitingLineOptions {
   /** Where in the header its words are. */
@@ -103,8 +106,9 @@ export class WaitingLine {
     const endMs = performance.now() + timeoutMs;
     while (Atomics.load(this.#words, slot + STATE) === State.WAITING) {
       const leftMs = endMs - performance.now();
-      if (leftMs > 0) Atomics.wait(this.#words, slot + STATE, State.WAITING, leftMs);
-      else if (this.#giveUp(slot)) throw this.#timeout(timeoutMs);
+      if (leftMs > 0) {
+        Atomics.wait(this.#words, slot + STATE, State.WAITING, Math.min(leftMs, LONGEST_SLEEP_MS));
+      } else if (this.#giveUp(slot)) throw this.#timeout(timeoutMs);
     }
     return this.#end(slot);
   }

@@ -46,8 +46,8 @@ Deno.test({
     assertEquals(await complete("pool", "--color", "n"), ["never"]);
     const offered = await complete("pool", "-");
     const loaded = await REGISTRY.pool!.load();
-    assert(!isGroup(loaded));
-    for (const name of Object.keys(flagTable(loaded).flags)) {
+    assert(isGroup(loaded) && loaded.main !== undefined);
+    for (const name of Object.keys(flagTable(loaded.main).flags)) {
       assert(offered.includes(`--${kebab(name)}`), name);
     }
   },

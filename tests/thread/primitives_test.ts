@@ -3,10 +3,12 @@ import { BrokenLeaseError, SystemError, TimeoutError } from "../../lib/errors.ts
 import { ThreadEvent } from "../../lib/thread/event.ts";
 import { ThreadLock } from "../../lib/thread/lock.ts";
 import { Monitor } from "../../lib/thread/monitor.ts";
+import { ThreadPool } from "../../lib/thread/pool.ts";
 import { ThreadQueue } from "../../lib/thread/queue.ts";
 import { ThreadRLock } from "../../lib/thread/rlock.ts";
 import { ThreadSemaphore } from "../../lib/thread/semaphore.ts";
-import { reaching, settled, start } from "../conformance/waits.ts";
+import { eventually, reaching, settled, start } from "../conformance/waits.ts";
+import type { HolderTask } from "./holder.ts";
 import { Contender } from "./workers.ts";
 
 for (
@@ -63,6 +65,16 @@ for (
     assertEquals(lock.breakLeases(thread), 0);
   });
 }
+
+Deno.test("acquireSync() refuses a timeoutMs that is negative or NaN, also where it need not wait", () => {
+  for (const lock of [new ThreadLock(), new ThreadRLock(), new ThreadSemaphore(2)]) {
+    for (const timeoutMs of [-1, NaN]) assertThrows(() => lock.acquireSync({ timeoutMs }), RangeError);
+  }
+  const lock = new ThreadRLock();
+  using _lease = lock.acquireSync();
+  for (const timeoutMs of [-1, NaN]) assertThrows(() => lock.acquireSync({ timeoutMs }), RangeError);
+  assertEquals(lock.statistics().depth, 1);
+});
 
 Deno.test("a lease that was broken cannot be released: what it guarded has gone on", async () => {
   const { threadId } = await import("../../lib/thread/thread_id.ts");
@@ -205,3 +217,22 @@ Deno.test("a wait asleep gives up after timeoutMs and leaves nothing behind", ()
   assertEquals(semaphore.statistics().waiting, 0);
   assertEquals(event.statistics().waiting, 0);
 });
+
+for (const how of ["dies", "is ended at its limit"]) {
+  Deno.test(`a Worker of a pool that ${how} while it holds a lock has it taken away, and its waiters go on`, async () => {
+    const lock = new ThreadLock();
+    const semaphore = new ThreadSemaphore(2);
+    const module = import.meta.resolve("./holder.ts");
+    await using pool = new ThreadPool<HolderTask, void>({ module }, { size: 1, guards: [lock, semaphore] });
+    const held = new Int32Array(new SharedArrayBuffer(4));
+    const task = { lock: lock.handle, semaphore: semaphore.handle, held, dies: how === "dies" };
+    const controller = new AbortController();
+    const ended = assertRejects(() => pool.submit(task, { signal: controller.signal }));
+    await eventually(() => assertEquals(Atomics.load(held, 0), 1));
+    controller.abort();
+    await ended;
+    await assertRejects(() => lock.acquire(), BrokenLeaseError);
+    (await lock.acquire()).release();
+    (await semaphore.acquire({ weight: 2 })).release();
+  });
+}
