@@ -17,7 +17,6 @@ import { Template } from "../lib/jobs/template.ts";
 import type { ThreadJobs } from "../lib/jobs/thread_jobs.ts";
 import type { ThreadMapping, ThreadMappingOptions } from "../lib/jobs/thread_mapping.ts";
 import { succeeded } from "../lib/process/exit_status.ts";
-import { endAllDescendants } from "../lib/process/terminate.ts";
 import { bytesEntry, ndjson } from "../lib/report/ndjson.ts";
 import { Progress } from "../lib/report/progress.ts";
 import { Timeline } from "../lib/report/timeline.ts";
@@ -28,6 +27,8 @@ import { type Context, say } from "./context.ts";
 import { command, type CommandGroup, type CommonFlags } from "./declaration.ts";
 import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
+import { JOBS_FLAG } from "./jobs_flag.ts";
+import { endLeftovers } from "./leftovers.ts";
 
 type PoolFlags = {
   kind: "process" | "thread";
@@ -130,13 +131,7 @@ else as JSON, undefined not at all. A Worker that dies fails its job alone.`,
       placeholder: "NAME",
       brief: "Which export of it (default)",
     },
-    jobs: {
-      kind: "parsed",
-      parse: parseJobs,
-      optional: true,
-      placeholder: "N|N%|+N",
-      brief: "Run N at a time, or N% of the processors, or N more than them (all processors)",
-    },
+    jobs: JOBS_FLAG,
     keepOrder: { ...off, brief: "Print in the order of the inputs" },
     tag: { ...off, brief: "Begin each line with the input and a tab" },
     lineBuffer: { ...off, brief: "Print each line as it comes, not each job in one block" },
@@ -399,18 +394,7 @@ async function supervise(
   try {
     return await run.run();
   } finally {
-    const { found, left } = await endAllDescendants({
-      graceMs: flags.killAfter,
-      escalate: interrupts.second,
-    });
-    if (found > 0 && !flags.quiet) {
-      await say(context, `ended ${found} process${found === 1 ? "" : "es"} that jobs had left running`).catch(
-        () => {},
-      );
-    }
-    for (const { pid } of left) {
-      await say(context, `cannot end process ${pid}: kill it as its owner`).catch(() => {});
-    }
+    await endLeftovers(context, { killAfterMs: flags.killAfter, quiet: flags.quiet, interrupts });
   }
 }
 
@@ -547,21 +531,6 @@ function outputMode(flags: PoolFlags & CommonFlags): JobRunOptions["output"] {
   if (flags.json) return "json";
   if (flags.ungroup) return "through";
   return flags.lineBuffer ? "line" : "block";
-}
-
-/** Reads `4`, `50%` or `+2`, the last two of the number of processors. */
-function parseJobs(text: string): number {
-  const processors = navigator.hardwareConcurrency;
-  const match = /^(\+?)(\d+)(%?)$/.exec(text);
-  const number = Number(match?.[2]);
-  const isValid = match !== null && !(match[1] !== "" && match[3] !== "") && (number > 0 || match[1] !== "");
-  if (!isValid || number > 1_000_000) {
-    throw new UsageError(
-      `cannot read how many jobs to run as it must be N, N% or +N with at least one job: received '${text}'`,
-    );
-  }
-  if (match[1] !== "") return processors + number;
-  return match[3] === "" ? number : Math.max(1, Math.floor(processors * number / 100));
 }
 
 /** Reads `80%` of the processors, or as GNU parallel does a number of processes; gives a percentage either way. */

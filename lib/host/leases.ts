@@ -20,18 +20,20 @@ export interface NewLease {
   expires?: number | null;
   /** What it is held for, for people. */
   command?: string | null;
+  /** Whether it guards a job, which carries its token. Default false. */
+  guarded?: boolean;
 }
 
 /** Enters a lease; returns its token. Only within a write. */
 export function addLease(
   store: Store,
-  { object, owner, weight, expires = null, command = null }: NewLease,
+  { object, owner, weight, expires = null, command = null, guarded = false }: NewLease,
 ): string {
   const token = makeToken();
   store.run(
     `INSERT INTO leases (object, owner, weight, depth, token, since, expires, command, job)
-     VALUES (?, ?, ?, 1, ?, ?, ?, ?, 0)`,
-    ...[object, owner, weight, token, Date.now(), expires, command],
+     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)`,
+    ...[object, owner, weight, token, Date.now(), expires, command, guarded ? 1 : 0],
   );
   return token;
 }
@@ -83,8 +85,7 @@ export class HostLease implements Lease {
    */
   guard(env: { get(name: string): string | undefined } = Deno.env): Record<string, string> {
     this.#store.write(() => this.#store.run("UPDATE leases SET job = 1 WHERE token = ?", this.token));
-    const outer = env.get(LEASE_VARIABLE);
-    return { [LEASE_VARIABLE]: outer ? `${outer}:${this.token}` : this.token };
+    return guardVariables(this.token, env);
   }
 
   /** Says which process the job began with. */
@@ -114,6 +115,15 @@ export class HostLease implements Lease {
   [Symbol.dispose](): void {
     if (this.#held) this.release();
   }
+}
+
+/** What a job has in its environment, so that the lease of this name is held as long as it lives; and those around it as before. */
+export function guardVariables(
+  token: string,
+  env: { get(name: string): string | undefined } = Deno.env,
+): Record<string, string> {
+  const outer = env.get(LEASE_VARIABLE);
+  return { [LEASE_VARIABLE]: outer ? `${outer}:${token}` : token };
 }
 
 /** 64 bits by chance, as 16 hexadecimal digits. */

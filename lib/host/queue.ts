@@ -16,8 +16,9 @@ import type {
 } from "../primitives.ts";
 import { checkCount } from "../task/check.ts";
 import { uptimeMs } from "./clock.ts";
+import { checkItem, type ItemOptions, keyOf, type NewItem, packItem, unpackItem } from "./item.ts";
 import { addLease, dropLease, leasesOf } from "./leases.ts";
-import { type Ask, Line, type Outcome } from "./line.ts";
+import { type Ask, type AskOptions, Line, type Outcome } from "./line.ts";
 import type { Store } from "./store.ts";
 
 /** How items become bytes and back. */
@@ -36,14 +37,31 @@ export interface HostQueueOptions<T> {
   codec?: Codec<T>;
 }
 
-/** How an item is put. */
-export interface ItemOptions {
-  /** For kind `priority`: the smallest comes out first, equals in the order they were put. Default 0. */
-  priority?: number;
-  /** Milliseconds until it can be gotten. Default 0. */
+export type { ItemOptions } from "./item.ts";
+
+/** How an item is received. */
+export interface ReceiveOptions {
+  /** What it is received for, for people. */
+  command?: string;
+  /** Milliseconds until the lease ends by itself, unless it is extended. Default: only when this process dies. */
+  leaseMs?: number;
+  /**
+   * Whether a job runs under the lease, which has the lease's token in `CONC_LEASE`: then it is held as long as a process of the job
+   * lives, also without this one. Default false.
+   */
+  guarded?: boolean;
+}
+
+/** How an item is given back. */
+export interface GiveBackOptions {
+  /** Milliseconds until it is ready again. Default 0. */
   delayMs?: number;
-  /** While an item with this key is in the queue, another one is not put. */
-  dedup?: string;
+  /** Whether it is to be a dead letter instead. Default false. */
+  dead?: boolean;
+  /** Why, for people. */
+  error?: string;
+  /** Whether this was an attempt. Default true; false for work that was cut off for no fault of the item. */
+  counts?: boolean;
 }
 
 /** An item that was received, and is to be acknowledged. */
@@ -157,7 +175,7 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
       line: `${this.#object}:put`,
       what: `room in the queue '${name}'`,
       grant: (ask) => this.#admit(ask),
-      refusal: () => new ClosedError(`cannot put as the queue '${name}' must be open: it was closed`),
+      refusal: () => this.#closedToPut(),
       clear: () => this.#clear(),
       durable: true,
     });
@@ -205,8 +223,7 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
    * @throws The reason of the signal, if it is aborted.
    */
   async put(item: T, options: PutOptions & ItemOptions = {}): Promise<void> {
-    const payload = pack(this.#codec.encode(item), options);
-    await this.#putters.wait({ ...options, request: 1, payload });
+    await this.#putters.wait({ ...options, request: 1, payload: packItem(this.#newItem(item, options)) });
   }
 
   /**
@@ -218,7 +235,7 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
    * @throws {SystemError} If the store cannot be used.
    */
   tryPut(item: T, options: ItemOptions = {}): TryPutResult {
-    const payload = pack(this.#codec.encode(item), options);
+    const payload = packItem(this.#newItem(item, options));
     try {
       const put = this.#putters.take({ request: 1, payload });
       return { state: put === undefined ? "full" : "ok" };
@@ -241,25 +258,21 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
     duplicates: number;
   } {
     const { dedup, ...common } = options;
-    const encoded = items.map((item) => ({
-      data: this.#codec.encode(item),
-      options: checked({ ...common, ...(dedup !== undefined && { dedup: dedup(item) }) }),
-    }));
     return this.#store.write(() => {
-      const { closed, maxSize, size } = this.#row();
-      if (closed === 1) {
-        throw new ClosedError(`cannot put as the queue '${this.#name}' must be open: it was closed`);
-      }
-      const room = this.#putters.length > 0 ? 0 : (maxSize ?? Infinity) - size;
-      let duplicates = 0;
+      const row = this.#row();
+      if (row.closed === 1) throw this.#closedToPut();
+      const room = this.#putters.length > 0 ? 0 : (row.maxSize ?? Infinity) - row.size;
+      let put = 0;
       let taken = 0;
-      for (const { data, options } of encoded) {
-        if (taken - duplicates >= room) break;
-        if (!this.#insert(data, options)) duplicates += 1;
+      for (const each of items) {
+        const item = this.#newItem(each, { ...common, ...(dedup !== undefined && { dedup: dedup(each) }) });
+        if (put >= room && !this.#hasKey(item.options.dedup)) break;
+        if (this.#insert(item, { kind: row.kind, position: row.puts + put })) put += 1;
         taken += 1;
       }
-      if (taken > 0) this.#getters.serve();
-      return { taken, duplicates };
+      this.#countPuts(put);
+      if (put > 0) this.#getters.serve();
+      return { taken, duplicates: taken - put };
     }, { durable: true });
   }
 
@@ -302,27 +315,33 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
    *
    * Cancel safety: if the wait is cancelled, no item is received.
    *
-   * @param options When to give up. Default: never.
+   * @param options When to give up (default: never), and what kind of lease it is.
    * @throws As {@link HostQueue.get}.
    */
-  async receive(options: WaitOptions & { command?: string } = {}): Promise<Delivery<T>> {
-    return this.#delivery(await this.#getters.wait({ ...options, request: 1 }));
+  async receive(options: WaitOptions & ReceiveOptions = {}): Promise<Delivery<T>> {
+    return this.#delivery(await this.#getters.wait(askFor(options)));
   }
 
   /** Receives the next item if there is one and nobody waits for it. */
-  tryReceive(options: { command?: string } = {}): Delivery<T> | undefined {
-    const token = this.#getters.take({ ...options, request: 1 });
+  tryReceive(options: ReceiveOptions = {}): Delivery<T> | undefined {
+    const token = this.#getters.take(askFor(options));
     return token === undefined ? undefined : this.#delivery(token);
   }
 
-  /** Receives up to so many items that are ready now, if nobody waits for them, all in one transaction. */
-  receiveMany(count: number): Delivery<T>[] {
+  /**
+   * Receives items that are ready now, if nobody waits for them, all in one transaction.
+   *
+   * @param count How many at most.
+   * @param options `maxBytes`: no more once those received are as large as this together; default Infinity.
+   */
+  receiveMany(count: number, { maxBytes = Infinity }: { maxBytes?: number } = {}): Delivery<T>[] {
     return this.#store.write(() => {
       const received: Delivery<T>[] = [];
-      while (received.length < count) {
+      for (let bytes = 0; received.length < count && bytes < maxBytes;) {
         const delivery = this.#row().size === 0 ? undefined : this.tryReceive();
         if (delivery === undefined) break;
         received.push(delivery);
+        bytes += this.#codec.encode(delivery.item).length;
       }
       return received;
     });
@@ -342,23 +361,21 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
   }
 
   /**
-   * Gives a received item back, to be received again.
+   * Gives a received item back, to be received again. It has its old place in the order.
    *
    * @param token Its lease.
-   * @param options `delayMs`: when it is to be ready again; `dead`: it is to be a dead letter instead; `error`: why, for people.
+   * @param options When it is to be ready again, and why.
    * @throws {NotHeldError} If it is not under this lease any more.
    */
-  giveBack(token: string, { delayMs = 0, dead = false, error }: {
-    delayMs?: number;
-    dead?: boolean;
-    error?: string;
-  } = {}): void {
+  giveBack(token: string, options: GiveBackOptions = {}): void {
+    const { delayMs = 0, dead = false, error, counts = true } = options;
     const state = dead ? DEAD : delayMs > 0 ? DELAYED : READY;
     this.#store.write(() => {
       const { changes } = this.#store.run(
-        `UPDATE items SET state = ?, lease = NULL, due = ?, dueAt = ?, lastError = ?, dedup = iif(?, NULL, dedup)
-         WHERE lease = ?`,
-        ...[state, uptimeMs() + delayMs, Date.now() + delayMs, error ?? null, dead ? 1 : 0, token],
+        `UPDATE items SET state = ?, lease = NULL, due = ?, dueAt = ?, lastError = ?, attempts = attempts - ?,
+         dedup = iif(?, NULL, dedup) WHERE lease = ?`,
+        ...[state, uptimeMs() + delayMs, Date.now() + delayMs, error ?? null, counts ? 0 : 1],
+        ...[dead ? 1 : 0, token],
       );
       if (changes === 0) throw notLeased(token);
       this.#store.run("DELETE FROM leases WHERE token = ?", token);
@@ -595,44 +612,70 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
     return size + leased + (taken ?? 0);
   }
 
+  #newItem(item: T, { priority, delayMs, dedup }: ItemOptions): NewItem {
+    const options = {
+      ...(priority !== undefined && { priority }),
+      ...(delayMs !== undefined && { delayMs }),
+      ...(dedup !== undefined && { dedup }),
+    };
+    checkItem(options);
+    return { data: this.#codec.encode(item), options };
+  }
+
   #admit({ payload }: Ask): Outcome {
-    const { closed, size, maxSize } = this.#row();
+    const { closed, size, maxSize, kind, puts: position } = this.#row();
     if (closed === 1) return { refused: "closed" };
+    const item = unpackItem(payload!);
+    if (this.#hasKey(item.options.dedup)) return { granted: "" };
     if (size >= (maxSize ?? Infinity)) return undefined;
-    const { data, options } = unpack(payload!);
-    this.#insert(data, options);
+    if (this.#insert(item, { kind, position })) this.#countPuts(1);
     this.#getters.serve();
     return { granted: "" };
   }
 
-  /** Puts an item in. Returns false if one with its key is there. */
-  #insert(data: Uint8Array, { priority = 0, delayMs = 0, dedup }: ItemOptions): boolean {
-    const { kind, puts } = this.#row();
-    const delayed = delayMs > 0;
-    const { changes } = this.#store.run(
-      `INSERT OR IGNORE INTO items (queue, state, rank, position, data, priority, dedup, attempts, due, dueAt, putAt)
-       VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
-      ...[
-        this.#id,
-        delayed ? DELAYED : READY,
-        kind === "priority" ? priority : 0,
-        kind === "lifo" ? -puts : puts,
-        data,
-      ],
-      ...[priority, dedup ?? null],
-      ...(delayed ? [uptimeMs() + delayMs, Date.now() + delayMs] : [null, null]),
-      Date.now(),
-    );
-    if (changes === 0) return false;
-    this.#store.run("UPDATE queues SET puts = puts + 1, size = size + 1 WHERE id = ?", this.#id);
-    return true;
+  /** Whether an item with this key is in the queue. */
+  #hasKey(dedup: string | undefined): boolean {
+    if (dedup === undefined) return false;
+    const sql = "SELECT 1 FROM items WHERE queue = ? AND dedup = ?";
+    return this.#store.get(sql, this.#id, keyOf(dedup)) !== undefined;
   }
 
-  #hand({ owner, command }: Ask): Outcome {
+  /** Puts an item in; the caller counts it. Returns false if one with its key is there. */
+  #insert(
+    { data, options: { priority = 0, delayMs = 0, dedup } }: NewItem,
+    { kind, position }: { kind: QueueKind; position: number },
+  ): boolean {
+    const rank = kind === "priority" ? priority : 0;
+    const place = kind === "lifo" ? -position : position;
+    const key = dedup === undefined ? null : keyOf(dedup);
+    const [state, due, dueAt] = delayMs > 0
+      ? [DELAYED, uptimeMs() + delayMs, Date.now() + delayMs]
+      : [READY, null, null];
+    return this.#store.run(
+      `INSERT OR IGNORE INTO items (queue, state, rank, position, data, priority, dedup, attempts, due, dueAt, putAt)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
+      ...[this.#id, state, rank, place, data, priority, key, due, dueAt, Date.now()],
+    ).changes > 0;
+  }
+
+  #countPuts(count: number): void {
+    const sql = "UPDATE queues SET puts = puts + ?, size = size + ? WHERE id = ?";
+    this.#store.run(sql, count, count, this.#id);
+  }
+
+  #closedToPut(): ClosedError {
+    return new ClosedError(`cannot put as the queue '${this.#name}' must be open: it was closed`);
+  }
+
+  #hand({ owner, command, payload }: Ask): Outcome {
     const { closed, size } = this.#row();
     const item = size === 0 ? undefined : this.#next();
     if (item === undefined) return closed === 1 && size === 0 ? { refused: "closed" } : undefined;
-    const token = addLease(this.#store, { object: this.#object, owner, weight: 1, command });
+    const { leaseMs, guarded } = payload === null ? {} : termsOf(payload);
+    const token = addLease(this.#store, {
+      ...{ object: this.#object, owner, weight: 1, command, guarded: guarded ?? false },
+      expires: leaseMs === undefined ? null : uptimeMs() + leaseMs,
+    });
     this.#store.run(
       "UPDATE items SET state = 2, lease = ?, attempts = attempts + 1 WHERE id = ?",
       token,
@@ -724,34 +767,12 @@ function notLeased(token: string): NotHeldError {
   );
 }
 
-function checked(options: ItemOptions): ItemOptions {
-  const { priority, delayMs } = options;
-  if (priority !== undefined && Number.isNaN(priority)) {
-    throw new RangeError("cannot put as 'priority' must be a number: received NaN");
-  }
-  if (delayMs !== undefined && !(delayMs >= 0)) {
-    throw new RangeError(`cannot put as 'delayMs' must be 0 or more: received ${delayMs}`);
-  }
-  return options;
+/** The terms of a lease, as the payload of who waits to receive. */
+function askFor({ leaseMs, guarded, ...ask }: WaitOptions & ReceiveOptions): AskOptions {
+  if (leaseMs === undefined && guarded === undefined) return { ...ask, request: 1 };
+  return { ...ask, request: 1, payload: new TextEncoder().encode(JSON.stringify({ leaseMs, guarded })) };
 }
 
-/** An item with how it is put, as the payload of who waits: the length of the options, the options as JSON, the item. */
-function pack(data: Uint8Array, { priority, delayMs, dedup }: ItemOptions): Uint8Array {
-  checked({ ...(priority !== undefined && { priority }), ...(delayMs !== undefined && { delayMs }) });
-  const infinite = priority === Infinity || priority === -Infinity
-    ? { priority: String(priority) }
-    : { priority };
-  const head = new TextEncoder().encode(JSON.stringify({ ...infinite, delayMs, dedup }));
-  const bytes = new Uint8Array(4 + head.length + data.length);
-  new DataView(bytes.buffer).setUint32(0, head.length);
-  bytes.set(head, 4);
-  bytes.set(data, 4 + head.length);
-  return bytes;
-}
-
-function unpack(bytes: Uint8Array): { data: Uint8Array; options: ItemOptions } {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-  const options = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  if (options.priority !== undefined) options.priority = Number(options.priority);
-  return { data: bytes.subarray(4 + length), options };
+function termsOf(payload: Uint8Array): Pick<ReceiveOptions, "leaseMs" | "guarded"> {
+  return JSON.parse(new TextDecoder().decode(payload));
 }

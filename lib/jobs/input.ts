@@ -5,8 +5,9 @@
  * @module
  */
 
-import { reason, SystemError, UsageError } from "../errors.ts";
-import { bytesToText, concatBytes } from "../bytes.ts";
+import { reason, UsageError } from "../errors.ts";
+import { bytesToText } from "../bytes.ts";
+import { readRecords } from "./lines.ts";
 
 /** One source of inputs. */
 export type InputSource =
@@ -29,10 +30,6 @@ export interface InputOptions {
   /** Mixes the inputs; all are read first. Default false. */
   shuffle?: boolean;
 }
-
-/** An input longer than this is no input: no system takes an argument of a fraction of it. */
-const INPUT_LIMIT_BYTES = 64 * 2 ** 20;
-const CHUNK_BYTES = 64 * 2 ** 10;
 
 /**
  * Takes the words of a command line apart: the command, and the sources behind `:::`, `:::+`, `::::` and `::::+`.
@@ -123,7 +120,7 @@ async function open(
   }
   const stream = source.path === "-" ? stdin : await openFile(source.path);
   return () =>
-    readRecords(stream, { delimiter: nul ? 0 : 10, name: source.path === "-" ? "stdin" : source.path });
+    readTexts(stream, { delimiter: nul ? 0 : 10, name: source.path === "-" ? "stdin" : source.path });
 }
 
 async function openFile(path: string): Promise<ReadableStream<Uint8Array>> {
@@ -136,49 +133,23 @@ async function openFile(path: string): Promise<ReadableStream<Uint8Array>> {
   }
 }
 
-/** Records of a stream, without their delimiters. A last one without a delimiter counts. */
-async function* readRecords(
+/** The records of a stream as text. */
+async function* readTexts(
   stream: ReadableStream<Uint8Array>,
-  { delimiter, name }: { delimiter: number; name: string },
+  options: { delimiter: number; name: string },
 ): AsyncGenerator<string> {
-  let pending: Uint8Array[] = [];
-  let pendingBytes = 0;
   let count = 0;
-  const record = (bytes: Uint8Array): string => {
-    count += 1;
-    const text = bytesToText(bytes);
-    if (text.includes("\0")) {
-      throw new UsageError(
-        `cannot use line ${count} of ${name} as it holds a NUL byte: separate inputs with -0`,
-      );
+  for await (const records of readRecords(stream, options)) {
+    for (const record of records) {
+      count += 1;
+      const text = bytesToText(record);
+      if (text.includes("\0")) {
+        throw new UsageError(
+          `cannot use line ${count} of ${options.name} as it holds a NUL byte: separate inputs with -0`,
+        );
+      }
+      yield text;
     }
-    return text;
-  };
-  for await (const chunk of readable(stream, name)) {
-    let from = 0;
-    for (let end = chunk.indexOf(delimiter); end >= 0; end = chunk.indexOf(delimiter, from)) {
-      const last = chunk.subarray(from, end);
-      yield record(pending.length === 0 ? last : concatBytes([...pending, last]));
-      pending = [];
-      pendingBytes = 0;
-      from = end + 1;
-    }
-    if (from < chunk.length) pending.push(chunk.slice(from));
-    pendingBytes += chunk.length - from;
-    if (pendingBytes > INPUT_LIMIT_BYTES) {
-      throw new UsageError(`cannot use input ${count + 1} of ${name} as it is longer than 64 MiB`);
-    }
-  }
-  if (pending.length > 0) yield record(concatBytes(pending));
-}
-
-async function* readable(stream: ReadableStream<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const chunk of stream) {
-      for (let at = 0; at < chunk.length; at += CHUNK_BYTES) yield chunk.subarray(at, at + CHUNK_BYTES);
-    }
-  } catch (error) {
-    throw new SystemError(`cannot read ${name}: ${reason(error)}`, { cause: error });
   }
 }
 

@@ -52,7 +52,7 @@ export interface JobEnd<J> {
 }
 
 /** Why a job was ended before its time. */
-export type EndCause = "timeout" | "halted" | "interrupted" | "memory";
+export type EndCause = "timeout" | "halted" | "interrupted" | "memory" | "lost";
 
 /** What a pool does with its jobs. */
 export interface PoolOptions<J> {

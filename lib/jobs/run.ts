@@ -8,6 +8,7 @@ import { textToBytes } from "../bytes.ts";
 import { SpawnError } from "../errors.ts";
 import { capture, type StreamName, type Take } from "../process/capture.ts";
 import { describeStatus, signalNumber, succeeded } from "../process/exit_status.ts";
+import { feed } from "../process/feed.ts";
 import { isReaderGone } from "../process/libc.ts";
 import { type Child, type ChildStatus, spawn } from "../process/spawn.ts";
 import { bytesEntry } from "../report/ndjson.ts";
@@ -271,7 +272,7 @@ export class JobRun {
     const stop = () => void child.end("interrupted", { graceMs });
     signal?.addEventListener("abort", stop, { once: true });
     try {
-      const fed = feed(child.stdin, result);
+      const fed = feed(child.stdin, result.parts());
       const ended = await capture(child, (stream, bytes) => blocks[stream].append(bytes.slice()));
       await fed;
       if (this.#options.output === "json") await this.#printDoneRecord(job.seq, ended, blocks);
@@ -304,18 +305,7 @@ async function uncaptured(child: Child): Promise<ChildStatus> {
 }
 
 /** Why a job ended, in one word. */
-function causeOf({ cause, signal, exitCode }: ChildStatus): string {
+export function causeOf({ cause, signal, exitCode }: ChildStatus): string {
   if (cause !== undefined && exitCode !== 0) return cause;
   return signal === undefined ? "exit" : "signal";
-}
-
-async function feed(stdin: WritableStream<Uint8Array>, block: OutputBlock): Promise<void> {
-  const writer = stdin.getWriter();
-  try {
-    for (const part of block.parts()) await writer.write(part);
-    await writer.close();
-  } catch {
-    // It does not read to the end, which is its own affair; the pipe is closed either way.
-    await writer.abort().catch(() => {});
-  }
 }

@@ -84,7 +84,7 @@ export async function binDirectory(parent: string): Promise<string> {
   return directory;
 }
 
-/** Runs a script with `conc` on the PATH. */
+/** Runs a script with `conc` on the PATH, and with a store of its own. */
 export async function shell(
   script: string,
   { cwd, stdin }: { cwd: string; stdin?: string },

@@ -1,0 +1,40 @@
+/**
+ * `conc queue delete`: throw a queue away.
+ *
+ * @module
+ */
+
+import type { Context } from "./context.ts";
+import { command, type CommonFlags } from "./declaration.ts";
+import { SUCCESS } from "./exit_code.ts";
+import { items, openExistingQueue, tell } from "./queue_flags.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+
+export default command<StoreFlags>({
+  brief: "Throw a queue away, with all that is in it",
+  description: `Its dead letters and what is worked on, too. Who waits for it is turned away.
+--json prints one record of type delete: name, deleted (how many items).`,
+  examples: [
+    { line: "conc queue create jobs; conc queue delete jobs", does: "The queue is gone" },
+    { line: "seq 5 | conc queue put jobs; conc queue delete jobs --json", does: "For programs" },
+  ],
+  words: { usage: "NAME", minimum: 1, maximum: 1 },
+  flags: STORE_FLAGS,
+  run: runDelete,
+});
+
+async function runDelete(
+  context: Context,
+  flags: StoreFlags & CommonFlags,
+  [name = ""]: string[],
+): Promise<number> {
+  const deleted = openExistingQueue(context, flags, name).delete();
+  await tell(context, {
+    flags,
+    type: "delete",
+    name,
+    count: { deleted },
+    text: `threw the queue away, and ${items(deleted)} with it`,
+  });
+  return SUCCESS;
+}

@@ -1,0 +1,91 @@
+/**
+ * What the subcommands of `conc queue` share.
+ *
+ * @module
+ */
+
+import type { FlagParametersForType } from "@stricli/core";
+import { concatBytes } from "../lib/bytes.ts";
+import { ConcError } from "../lib/errors.ts";
+import { HostQueue } from "../lib/host/queue.ts";
+import type { Store } from "../lib/host/store.ts";
+import { bytesEntry, ndjson } from "../lib/report/ndjson.ts";
+import { parseName } from "../lib/units.ts";
+import { type Context, say } from "./context.ts";
+import type { CommonFlags } from "./declaration.ts";
+import { openStore, type StoreFlags } from "./store_flags.ts";
+
+/** Flags of what reads or prints items. */
+export type NullFlags = { null: boolean };
+
+/** The declarations of {@link NullFlags}. */
+export const NULL_FLAGS: FlagParametersForType<NullFlags, never> = {
+  null: { kind: "boolean", default: false, brief: "Items end with NUL, not with a line feed" },
+};
+
+/** Letters for {@link NULL_FLAGS}. */
+export const NULL_ALIASES = { 0: "null" } as const;
+
+/** There is no queue of that name. */
+class UnknownQueueError extends ConcError {}
+
+/**
+ * Opens a queue, which is made if it is not there.
+ *
+ * @throws {UsageError} If this is no name.
+ */
+export function openQueue(
+  context: Context,
+  flags: StoreFlags,
+  name: string,
+): { store: Store; queue: HostQueue } {
+  parseName(name);
+  const store = openStore(context, flags);
+  return { store, queue: new HostQueue(store, name) };
+}
+
+/**
+ * Opens a queue that is there.
+ *
+ * @throws {ConcError} If there is none of this name.
+ */
+export function openExistingQueue(context: Context, flags: StoreFlags, name: string): HostQueue {
+  parseName(name);
+  const store = openStore(context, flags);
+  if (!HostQueue.exists(store, name)) {
+    throw new UnknownQueueError(`there is no queue '${name}': conc queue list shows those there are`);
+  }
+  return new HostQueue(store, name);
+}
+
+/** An item as it is printed: followed by a line feed or NUL, or as a record. */
+export function itemLine(
+  item: Uint8Array,
+  { flags, attempts }: { flags: NullFlags & CommonFlags; attempts?: number },
+): Uint8Array {
+  if (flags.json) {
+    return new TextEncoder().encode(ndjson({ type: "item", ...bytesEntry("item", item), attempts }));
+  }
+  return concatBytes([item, Uint8Array.of(flags.null ? 0 : 10)]);
+}
+
+/** Says how many items something was done to: to programs as a record, to people as a line. */
+export async function tell(
+  context: Context,
+  { flags, type, name, count, text }: {
+    flags: CommonFlags;
+    type: string;
+    name: string;
+    /** The key of the number, and the number. */
+    count: Record<string, number>;
+    text: string;
+  },
+): Promise<void> {
+  if (flags.json) await context.stdout.write(ndjson({ type, name, ...count }));
+  else if (!flags.quiet) await say(context, text);
+}
+
+/** `1 item`, `2 items`. */
+export function items(count: number): string {
+  return `${count} item${count === 1 ? "" : "s"}`;
+}

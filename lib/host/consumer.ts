@@ -1,0 +1,211 @@
+/**
+ * Receiving items to work on, and settling them: what a worker of a queue does beside the work.
+ *
+ * @module
+ */
+
+import { ClosedError, NotHeldError } from "../errors.ts";
+import { guardVariables } from "./leases.ts";
+import type { Delivery, GiveBackOptions, HostQueue, ReceiveOptions } from "./queue.ts";
+import type { Store } from "./store.ts";
+
+/** Options of {@link HostConsumer}. */
+export interface ConsumerOptions {
+  /** Milliseconds that an item may be without a sign of life of ours. Default: as long as this process or the item's job lives. */
+  leaseMs?: number;
+  /** Ends once every item is dealt with, by whomever, instead of waiting for more. Default false. */
+  untilEmpty?: boolean;
+  /** What the items are received for, for people. */
+  command?: string;
+  /** Stops it: no more items. */
+  signal?: AbortSignal;
+}
+
+/** An item to work on. */
+export interface Received {
+  item: Uint8Array;
+  /** Names the lease that it is under. */
+  token: string;
+  /** How often it was received, this time included. */
+  attempts: number;
+  /** What a job that works on it must have in its environment, so that it holds the item also without us. */
+  env: Record<string, string>;
+}
+
+/** How often a lease is extended before it would end. */
+const BEATS_PER_LEASE = 3;
+
+/**
+ * Receives items one by one. What was settled is written together with the next item that is received, or at the end of the turn of the
+ * event loop: one transaction an item.
+ *
+ * Invariants: an item that was returned by {@link next} is settled, or lost, or held; who settles it does so once. Items that are held
+ * are given back by the store when this process dies.
+ */
+export class HostConsumer implements Disposable {
+  /** Told of an item that was taken away, as its lease has ended: who works on it is to stop. */
+  onLost: (token: string) => void = () => {};
+  readonly #store: Store;
+  readonly #queue: HostQueue;
+  readonly #terms: ReceiveOptions;
+  readonly #options: ConsumerOptions;
+  readonly #end = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #held = new Set<string>();
+  readonly #beat: ReturnType<typeof setInterval> | undefined;
+  #settled: { token: string; write: () => void }[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  #joined: Promise<void> | undefined;
+  #failure: { error: unknown } | undefined;
+
+  constructor(store: Store, queue: HostQueue, options: ConsumerOptions = {}) {
+    const { leaseMs, command, signal } = options;
+    this.#store = store;
+    this.#queue = queue;
+    this.#options = options;
+    this.#terms = {
+      guarded: true,
+      ...(leaseMs !== undefined && { leaseMs }),
+      ...(command !== undefined && { command }),
+    };
+    this.#signal = AbortSignal.any([this.#end.signal, ...(signal === undefined ? [] : [signal])]);
+    if (leaseMs !== undefined) {
+      this.#beat = setInterval(() => this.#extend(leaseMs), leaseMs / BEATS_PER_LEASE);
+    }
+  }
+
+  /**
+   * The next item, waiting while there is none; undefined when none will come.
+   *
+   * Cancel safety: once the signal is aborted no item is received, and this resolves with undefined.
+   *
+   * @throws {SystemError} If the store cannot be used.
+   */
+  async next(): Promise<Received | undefined> {
+    // Of those that wait, one stands in the line of the queue for all.
+    const { promise: turn, resolve: pass } = Promise.withResolvers<void>();
+    const before = this.#turn;
+    try {
+      if (this.#signal.aborted) return undefined;
+      const ready = this.#store.write(() => {
+        this.#flush();
+        return this.#tryReceive();
+      });
+      if (ready === "closed") return undefined;
+      if (ready !== undefined) return this.#hold(ready);
+      if (this.#options.untilEmpty) this.#joined ??= this.#join();
+      this.#turn = turn;
+      await before;
+      return this.#hold(await this.#queue.receive({ ...this.#terms, signal: this.#signal }));
+    } catch (error) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      if (this.#signal.aborted || error instanceof ClosedError) return undefined;
+      throw error;
+    } finally {
+      pass();
+    }
+  }
+
+  /** Says that an item is dealt with: it leaves the queue. */
+  done(token: string): void {
+    this.#settle(token, () => this.#queue.ack(token));
+  }
+
+  /** Gives an item back, or makes it a dead letter. */
+  giveBack(token: string, options: GiveBackOptions): void {
+    this.#settle(token, () => this.#queue.giveBack(token, options));
+  }
+
+  /**
+   * Ends it: what was settled is written, and no item is received any more. Items that are held stay held.
+   *
+   * @throws {SystemError} If the store cannot be used.
+   */
+  close(): void {
+    this.#stop();
+    this.#store.write(() => this.#flush());
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop();
+  }
+
+  #stop(): void {
+    clearInterval(this.#beat);
+    clearTimeout(this.#timer);
+    this.#end.abort();
+  }
+
+  /** Does not throw for a queue that is closed: what was settled in the same transaction stays. */
+  #tryReceive(): Delivery<Uint8Array> | undefined | "closed" {
+    try {
+      return this.#queue.tryReceive(this.#terms);
+    } catch (error) {
+      if (error instanceof ClosedError) return "closed";
+      throw error;
+    }
+  }
+
+  #hold({ item, token, attempts }: Delivery<Uint8Array>): Received {
+    this.#held.add(token);
+    return { item, token, attempts, env: guardVariables(token) };
+  }
+
+  #settle(token: string, write: () => void): void {
+    this.#held.delete(token);
+    this.#settled.push({ token, write });
+    this.#timer ??= setTimeout(() => this.#guarded(() => this.#store.write(() => this.#flush())), 0);
+  }
+
+  /** Writes what was settled. Within a write. */
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const { token, write } of this.#settled.splice(0)) this.#unlessLost(token, write);
+  }
+
+  #extend(leaseMs: number): void {
+    if (this.#held.size === 0) return;
+    this.#guarded(() =>
+      this.#store.write(() => {
+        for (const token of this.#held) this.#unlessLost(token, () => this.#queue.extend(token, leaseMs));
+      })
+    );
+  }
+
+  #unlessLost(token: string, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (!(error instanceof NotHeldError)) throw error;
+      this.#held.delete(token);
+      this.#store.afterCommit(() => this.onLost(token));
+    }
+  }
+
+  /** What fails where nobody waits is told to who waits next. */
+  #guarded(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#end.abort();
+  }
+
+  async #join(): Promise<void> {
+    try {
+      await this.#queue.join({ signal: this.#signal });
+      this.#end.abort();
+    } catch (error) {
+      if (error instanceof ClosedError) this.#end.abort();
+      else if (!this.#signal.aborted) this.#fail(error);
+    }
+  }
+}
