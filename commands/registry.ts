@@ -28,6 +28,10 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "A semaphore: at most N at a time",
     load: async () => (await import("./sem.ts")).default,
   },
+  event: {
+    brief: "An event: many wait until something has happened",
+    load: async () => (await import("./event.ts")).default,
+  },
   queue: {
     brief: "A queue: first in first out, a stack, or by priority",
     load: async () => (await import("./queue.ts")).default,

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { conc, records } from "./conc.ts";
+import { conc, inDirectory, records, shell } from "./conc.ts";
 
 for (const reach of ["task", "thread"]) {
   for (const lock of ["lock", "rlock"]) {
@@ -104,4 +104,84 @@ Deno.test("queue demo shows three orders, and a put that waits in vain", async (
     (await conc(["queue", "demo", "--timeout", "20ms"])).stdout,
     /^fifo +put 4 +full: gave up after/m,
   );
+});
+
+Deno.test("event demo connects all once the check is done, and the data of the event reaches them", async () => {
+  // Waits that are much longer than the check: nobody can be late.
+  const { code, stdout, stderr } = await conc(["event", "demo", "--check", "10ms", "--wait", "1m", "--json"]);
+  assertEquals([code, stderr], [0, ""]);
+  const all = records(stdout);
+  const sets = all.findIndex(({ who, step }) => who === "checker" && step === "sets");
+  const connects = all.filter(({ step }) => step === "connects");
+  assertEquals(connects.map(({ who, data }) => [who, data]), [
+    ["connector 1", "db:5432"],
+    ["connector 2", "db:5432"],
+    ["connector 3", "db:5432"],
+  ]);
+  assert(all.indexOf(connects[0]!) > sets, stdout);
+  const { type, connectors, connected, timedOut, exitCode } = all.at(-1)!;
+  assertEquals({ type, connectors, connected, timedOut, exitCode }, {
+    type: "summary",
+    connectors: 3,
+    connected: 3,
+    timedOut: 0,
+    exitCode: 0,
+  });
+});
+
+Deno.test("event demo tries again after each wait, gives up after the last, and exits 1 without the checker", async () => {
+  const args = ["--check", "1h", "--wait", "5ms", "--tries", "2", "--connectors", "4"];
+  const { code, stdout, stderr } = await conc(["event", "demo", ...args, "--json"]);
+  assertEquals(code, 1);
+  assertEquals(
+    stderr,
+    "conc: connection timed out for 4 of 4 connectors after 2 waits of 5ms: allow more --tries, or a longer --wait\n",
+  );
+  const all = records(stdout);
+  const stepsOf = (name: string) => all.filter(({ who }) => who === name);
+  for (let number = 1; number <= 4; number++) {
+    assertEquals(stepsOf(`connector ${number}`).map(({ step, attempt }) => [step, attempt]), [
+      ["waits", 1],
+      ["waits", 2],
+      ["times out", undefined],
+    ]);
+  }
+  assertEquals(stepsOf("checker").map(({ step }) => step), ["begins", "stops"]);
+  const { connected, timedOut, exitCode } = all.at(-1)!;
+  assertEquals({ connected, timedOut, exitCode }, { connected: 0, timedOut: 4, exitCode: 1 });
+});
+
+Deno.test("event demo is readable", async () => {
+  const { stdout } = await conc(["event", "demo", "--check", "10ms", "--wait", "1m", "--connectors", "1"]);
+  assertEquals(
+    stdout.replaceAll(/^ *[\d.]+m?s {2}/gm, ""),
+    [
+      "checker begins: it takes 10ms",
+      "connector 1 waits: try 1 of 3",
+      "checker sets the event: db:5432",
+      "connector 1 connects to db:5432",
+      "1 of 1 connected",
+      "",
+    ].join("\n"),
+  );
+});
+
+Deno.test("event demo says what makes no sense", async () => {
+  for (const flag of ["--tries", "--connectors"]) {
+    const { code, stderr } = await conc(["event", "demo", flag, "0"]);
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, flag);
+  }
+});
+
+Deno.test("event demo that is told to end does so at once", async () => {
+  await inDirectory(async (cwd) => {
+    const { stdout } = await shell(
+      `conc event demo --check 1h --wait 1h > out & pid=$!
+      until grep -q 'connector 3 waits' out; do sleep 0.01; done
+      kill -TERM $pid; wait $pid; echo "exit $?"`,
+      { cwd },
+    );
+    assertEquals(stdout, "exit 143\n");
+  });
 });
