@@ -1,0 +1,102 @@
+/**
+ * The flags that the commands over a store share: where it is, and how long to wait.
+ *
+ * @module
+ */
+
+import type { FlagParametersForType } from "@stricli/core";
+import { UsageError } from "../lib/errors.ts";
+import { defaultStorePath, Store } from "../lib/host/store.ts";
+import { parseDuration } from "../lib/time/duration.ts";
+import { parseCount } from "../lib/units.ts";
+import type { Context } from "./context.ts";
+
+/** Flags of everything that uses a store. */
+export type StoreFlags = { store?: string };
+
+/** Flags of everything that may have to wait for what others hold. */
+export type WaitFlags = { timeout?: number; noWait: boolean; conflictExitCode: number };
+
+/** The declarations of {@link StoreFlags}. */
+export const STORE_FLAGS: FlagParametersForType<StoreFlags, never> = {
+  store: {
+    kind: "parsed",
+    parse: String,
+    optional: true,
+    placeholder: "FILE",
+    brief: "The store that all who take part share (CONC_STORE, else conc/conc.db below XDG_STATE_HOME)",
+  },
+};
+
+/** The declarations of {@link WaitFlags}. */
+export const WAIT_FLAGS: FlagParametersForType<WaitFlags, never> = {
+  timeout: {
+    kind: "parsed",
+    parse: parseDuration,
+    optional: true,
+    placeholder: "D",
+    brief: "Give up after waiting for D, with exit code 124",
+  },
+  noWait: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "Do not wait: exit 75 if it is held",
+  },
+  conflictExitCode: {
+    kind: "parsed",
+    parse: parseExitCode,
+    default: "75",
+    placeholder: "N",
+    brief: "What to exit with instead of 75",
+  },
+};
+
+/** Letters for {@link WAIT_FLAGS}. */
+export const WAIT_ALIASES = { E: "conflictExitCode" } as const;
+
+/**
+ * Opens the store that a command line names. A program that ends need not close it.
+ *
+ * @throws {UsageError} If it names none that can be used.
+ * @throws {SystemError} If it cannot be used.
+ */
+export function openStore(context: Pick<Context, "env">, flags: StoreFlags): Store {
+  return new Store(storePath(context, flags));
+}
+
+/**
+ * The file that a command line names: that of `--store`, of CONC_STORE, or the usual one.
+ *
+ * @throws {UsageError} If it names no file.
+ */
+export function storePath({ env }: Pick<Context, "env">, { store }: StoreFlags): string {
+  const named = store ?? (env.get("CONC_STORE") || undefined);
+  if (named === undefined) return defaultStorePath(env);
+  if (named === "") throw new UsageError("cannot use '' as a store: name a file with --store");
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(named)?.[1];
+  if (scheme === undefined) return named;
+  if (/^amqps?$/i.test(scheme)) {
+    throw new UsageError("the cluster reach is not built yet: name a file with --store or CONC_STORE");
+  }
+  throw new UsageError(
+    `cannot use a store of the kind ${scheme}:// : name a file with --store or CONC_STORE`,
+  );
+}
+
+/**
+ * How long to wait, in milliseconds; 0 for not at all.
+ *
+ * @throws {UsageError} If the flags contradict each other.
+ */
+export function waitLimit({ timeout, noWait }: WaitFlags): number {
+  if (!noWait) return timeout ?? Infinity;
+  if (timeout === undefined) return 0;
+  throw new UsageError("--no-wait and --timeout contradict each other: leave out one");
+}
+
+function parseExitCode(text: string): number {
+  const code = parseCount(text);
+  if (code <= 255) return code;
+  throw new UsageError(`cannot use that as an exit code as it must be from 0 to 255: received '${text}'`);
+}
