@@ -24,6 +24,7 @@ import { Interrupts } from "./interrupt.ts";
 const STAGES = {
   task: async (): Promise<Stage> => (await import("../lib/demo/task_stage.ts")).taskStage,
   thread: async (): Promise<Stage> => (await import("../lib/demo/thread_stage.ts")).threadStage,
+  host: async (): Promise<Stage> => (await import("../lib/demo/host_stage.ts")).hostStage,
 };
 
 type Reach = keyof typeof STAGES;
@@ -38,6 +39,7 @@ type LockDemoFlags = {
   delay: DurationRange;
   seed?: number;
   timeout: number;
+  actor: boolean;
 };
 
 /** What a scenario came to. */
@@ -53,7 +55,8 @@ export default command<LockDemoFlags>({
   brief: "What locks are for, without one and with one",
   description: `tickets    Buyers look at one stock together, and buy one at a time. Without a
            lock each update is lost in the next one's, and a ticket is sold
-           many times.
+           many times. At the host reach the stock is a JSON file, and each
+           buyer a process.
 deadlock   Two holders take two locks in opposite order and wait for each other;
            the circle is found, named and broken.
 reentrant  An owner takes its lock three times; another waits for the third
@@ -77,7 +80,7 @@ Exit code: 0, or 1 if an invariant broke: oversold, or not reentrant.`,
       kind: "enum",
       values: Object.keys(STAGES) as Reach[],
       default: "task",
-      brief: "Who plays: async tasks of one event loop, or Workers",
+      brief: "Who plays: async tasks of one event loop, Workers, or processes",
     },
     lock: {
       kind: "enum",
@@ -120,12 +123,20 @@ Exit code: 0, or 1 if an invariant broke: oversold, or not reentrant.`,
       placeholder: "D",
       brief: "How long a wait lasts that should not end",
     },
+    actor: {
+      kind: "boolean",
+      default: false,
+      withNegated: false,
+      hidden: true,
+      brief: "Play the part that is read from stdin",
+    },
   },
   run: runLockDemo,
 });
 
 async function runLockDemo(context: Context, flags: LockDemoFlags & CommonFlags): Promise<number> {
   const { scenario, reach, json, timeout: timeoutMs } = flags;
+  if (flags.actor) return await playPart(context);
   const lock = flags.lock ?? (scenario === "reentrant" ? "rlock" : "lock");
   if (lock === "none" && scenario !== "tickets") {
     throw new UsageError(`scenario ${scenario} is about locks: --lock lock or rlock`);
@@ -153,6 +164,13 @@ async function runLockDemo(context: Context, flags: LockDemoFlags & CommonFlags)
     await context.stdout.write(`${formatDuration(elapsedMs()).padStart(7)}  ${text}\n`);
   }
   return exitCode;
+}
+
+/** One of the processes of the host reach, which the first one starts; see `host_stage.ts`. */
+async function playPart({ stdin, stdout }: Context): Promise<number> {
+  const { playHostPart } = await import("../lib/demo/host_actor.ts");
+  await playHostPart(stdin, (line) => stdout.write(line));
+  return SUCCESS;
 }
 
 async function play(

@@ -56,6 +56,14 @@ export class HostLock implements Lock {
     });
   }
 
+  /** The locks of a store that are held or waited for, by their names. */
+  static names(store: Store): string[] {
+    return store.all<{ name: string }>(
+      `SELECT substr(object, 6) AS name FROM leases WHERE object LIKE 'lock:%'
+       UNION SELECT substr(line, 6) FROM waiters WHERE line LIKE 'lock:%' AND state = 0 ORDER BY name`,
+    ).map(({ name }) => name);
+  }
+
   /**
    * Waits until the lock is ours.
    *
@@ -94,7 +102,7 @@ export class HostLock implements Lock {
 
   /** Who holds it and who waits, those that are gone left out. */
   status(): { holders: (Holder & { shared: boolean })[]; waiters: (HostWaiter & { shared: boolean })[] } {
-    this.#permits.clear();
+    this.#permits.clearLine();
     const isShared = ({ weight }: { weight: number }) => ({ shared: weight < SHARES });
     return {
       holders: this.#permits.holders().map((holder) => ({ ...holder, ...isShared(holder) })),

@@ -108,6 +108,17 @@ export class HostPermits {
     return true;
   }
 
+  /** Takes those who are gone out of the line, too. */
+  clearLine(): void {
+    const { owners } = this.#store;
+    const waiting = this.#store.all<{ owner: number }>(
+      "SELECT DISTINCT owner FROM waiters WHERE line = ?",
+      this.#options.object,
+    );
+    for (const { owner } of waiting) if (!owners.lives(owner)) owners.bury(owner);
+    this.clear();
+  }
+
   /** Permits that are held, and how many wait, at one moment. */
   statistics(): { held: number; waiting: number } {
     return { held: this.held(), waiting: this.#line.length };

@@ -75,6 +75,11 @@ export class HostSemaphore implements Semaphore {
     store.write(() => this.#define(permits));
   }
 
+  /** The semaphores of a store, by their names. */
+  static names(store: Store): string[] {
+    return store.all<{ name: string }>("SELECT name FROM semaphores ORDER BY name").map(({ name }) => name);
+  }
+
   /**
    * Waits until `weight` permits are free, and takes them together.
    *
@@ -161,7 +166,7 @@ export class HostSemaphore implements Semaphore {
 
   /** Who holds it and who waits, those that are gone left out. */
   status(): SemaphoreStatistics & { holders: Holder[]; waiters: HostWaiter[] } {
-    this.#permits.clear();
+    this.#permits.clearLine();
     return {
       ...this.statistics(),
       holders: this.#permits.holders(),

@@ -10,7 +10,7 @@
  */
 
 import { becomeSubreaper, reap } from "./libc.ts";
-import { listProcesses, type ProcessEntry, readEnvironment } from "./proc.ts";
+import { listProcesses, mayHaveChildren, type ProcessEntry, readEnvironment } from "./proc.ts";
 
 /** A process, or a group of them, that can be signalled. */
 export interface Target {
@@ -67,6 +67,7 @@ export function disown(pid: number): void {
 /** All living descendants of this process. */
 export function allDescendants(): Target[] {
   if (!adoptsOrphans()) return livingGroups([...groups]);
+  if (!mayHaveChildren()) return [];
   return below(listProcesses(), new Set([Deno.pid]));
 }
 
@@ -90,6 +91,7 @@ export function descendantsOf(pid: number, mark: string): Target[] {
 /** Waits for the zombies that we adopted. */
 export function reapAdopted(): void {
   lookedAtMs = performance.now();
+  if (!mayHaveChildren()) return;
   for (const { pid, ppid, state } of listProcesses()) {
     if (ppid === Deno.pid && state === "Z" && !children.has(pid)) reap(pid);
   }

@@ -46,9 +46,30 @@ export function readProcess(pid: number): ProcessEntry | undefined {
   };
 }
 
+/**
+ * Whether this process has children, zombies included: a look at our own threads, where {@link listProcesses} looks at all processes.
+ * True where the kernel does not tell (before Linux 3.5, or built without CONFIG_PROC_CHILDREN).
+ */
+export function mayHaveChildren(): boolean {
+  if (Deno.build.os !== "linux") return true;
+  try {
+    // A child belongs to the thread that started it. Of several the list may leave some out, but not all.
+    return [...Deno.readDirSync("/proc/self/task")].some(({ name }) => {
+      return Deno.readTextFileSync(`/proc/self/task/${name}/children`) !== "";
+    });
+  } catch {
+    return true;
+  }
+}
+
 /** The environment that a process was started with; empty if it cannot be read. */
 export function readEnvironment(pid: number): string[] {
   return readEntry(pid, "environ")?.split("\0") ?? [];
+}
+
+/** The command line of a process, as far as it can be read; undefined if it cannot. */
+export function readCommand(pid: number): string | undefined {
+  return readEntry(pid, "cmdline")?.split("\0").join(" ").trim() || undefined;
 }
 
 /** Our process group, if it is in the foreground of a terminal, so that a key pressed there signals the whole group. */
@@ -58,7 +79,7 @@ export function foregroundGroup(): number | undefined {
 }
 
 /** A file of a process; undefined if the process is gone, or is another user's. */
-function readEntry(pid: number, name: "stat" | "environ"): string | undefined {
+function readEntry(pid: number, name: "stat" | "environ" | "cmdline"): string | undefined {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/${name}`);
   } catch (error) {

@@ -1,5 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { foregroundGroup, listProcesses, readEnvironment, readProcess } from "../../lib/process/proc.ts";
+import {
+  foregroundGroup,
+  listProcesses,
+  mayHaveChildren,
+  readCommand,
+  readEnvironment,
+  readProcess,
+} from "../../lib/process/proc.ts";
 import { eventually, inDirectory } from "../cli/conc.ts";
 
 const ignore = Deno.build.os !== "linux";
@@ -25,6 +32,22 @@ Deno.test({
     await child.status;
     assertEquals(readProcess(child.pid), undefined);
     assertEquals(readEnvironment(child.pid), []);
+  },
+});
+
+Deno.test({
+  name:
+    "mayHaveChildren() sees a child as long as it was not waited for, and readCommand() how it was called",
+  ignore,
+  async fn() {
+    assert(!mayHaveChildren());
+    const child = new Deno.Command("sleep", { args: ["300"] }).spawn();
+    assert(mayHaveChildren());
+    await eventually("it is executed", () => readCommand(child.pid)?.endsWith("sleep 300"));
+    child.kill("SIGKILL");
+    await child.status;
+    assert(!mayHaveChildren());
+    assertEquals(readCommand(child.pid), undefined);
   },
 });
 

@@ -6,7 +6,7 @@ import { Monitor } from "../../lib/thread/monitor.ts";
 import { ThreadQueue } from "../../lib/thread/queue.ts";
 import { ThreadRLock } from "../../lib/thread/rlock.ts";
 import { ThreadSemaphore } from "../../lib/thread/semaphore.ts";
-import { reaching, settled, start } from "../conformance/support.ts";
+import { reaching, settled, start } from "../conformance/waits.ts";
 import { Contender } from "./workers.ts";
 
 for (

@@ -1,0 +1,170 @@
+/**
+ * What `conc lock run` and `conc sem run` share: a command runs while conc holds something for it.
+ *
+ * @module
+ */
+
+import { TimeoutError, UsageError } from "../lib/errors.ts";
+import type { HostLease } from "../lib/host/leases.ts";
+import type { StreamName } from "../lib/process/capture.ts";
+import type { Child, ChildStatus } from "../lib/process/spawn.ts";
+import type { WaitOptions } from "../lib/primitives.ts";
+import type { OutputBlock } from "../lib/jobs/spill.ts";
+import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
+import { formatDuration } from "../lib/time/duration.ts";
+import { type Context, say } from "./context.ts";
+import type { CommonFlags } from "./declaration.ts";
+import { TIMEOUT } from "./exit_code.ts";
+import { describeHolders, recordsOf, type Situation } from "./holders.ts";
+import { Interrupts } from "./interrupt.ts";
+import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
+import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
+
+/** The flags of both. */
+export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags;
+
+/** What is held. */
+export interface Guard<L> {
+  /** For people: `the lock 'nightly'`. */
+  what: string;
+  /** Waits for it. */
+  acquire(options: WaitOptions): Promise<L>;
+  /** How it stands. */
+  situation(): Situation;
+}
+
+/** What a wait came to: what was asked for, or the exit code of giving up. */
+export type Acquired<L> = { lease: L; waitedMs: number } | { exitCode: number };
+
+/**
+ * Runs a command while it is guarded.
+ *
+ * @param options `guard`: makes what is held for the command, once the command line is known to make sense.
+ * @returns The command's exit code, or that of giving up.
+ */
+export async function runHolding(
+  context: Context,
+  { flags, name, typed, guard: makeGuard }: {
+    flags: HoldingFlags & CommonFlags;
+    name: string;
+    typed: readonly string[];
+    guard: (command: WrappedCommand) => Guard<HostLease>;
+  },
+): Promise<number> {
+  const command = wrappedCommand(typed, flags.shell);
+  using interrupts = new Interrupts();
+  const acquired = await acquire(context, {
+    flags,
+    signal: interrupts.first,
+    guard: () => makeGuard(command),
+  });
+  if ("exitCode" in acquired) return acquired.exitCode;
+  const { lease, waitedMs } = acquired;
+  let exitCode: number;
+  try {
+    interrupts.first.throwIfAborted();
+    const env = lease.guard(context.env);
+    const started = (pid: number) => lease.guards(pid);
+    const options = { env, killAfterMs: flags.killAfter, interrupts, started };
+    const startedAtMs = context.now();
+    const startMs = context.monotonic();
+    const run = (capture?: (child: Child) => Promise<ChildStatus>) =>
+      runWrapped(command, { ...options, capture });
+    const record = (status: ChildStatus): JsonRecord => ({
+      type: "run",
+      ...{ name, command: command.text, cause: causeOf(status), exitCode: status.exitCode },
+      signal: status.signal ?? null,
+      waitedMs: rounded(waitedMs),
+      startedAt: new Date(startedAtMs).toISOString(),
+      durationMs: rounded(context.monotonic() - startMs),
+    });
+    exitCode = flags.json ? await printRun(context, { run, record }) : (await run()).exitCode;
+  } finally {
+    await giveBack(context, lease);
+  }
+  interrupts.first.throwIfAborted();
+  return exitCode;
+}
+
+/**
+ * Waits for something as the flags say, and tells who is in the way if that is in vain.
+ *
+ * @param options `guard`: makes what is waited for.
+ * @throws {UsageError} If what is asked for can never be had.
+ * @throws {TimeoutError} If the time ran out.
+ */
+export async function acquire<L>(
+  context: Context,
+  { flags, signal, guard: makeGuard }: {
+    flags: WaitFlags & CommonFlags;
+    signal: AbortSignal;
+    guard: () => Guard<L>;
+  },
+): Promise<Acquired<L>> {
+  const timeoutMs = waitLimit(flags);
+  const startMs = context.monotonic();
+  const guard = makeGuard();
+  try {
+    const lease = await guard.acquire({ signal, timeoutMs });
+    return { lease, waitedMs: context.monotonic() - startMs };
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message);
+    if (!(error instanceof TimeoutError)) throw error;
+    const situation = guard.situation();
+    const exitCode = flags.noWait ? flags.conflictExitCode : TIMEOUT;
+    if (flags.json) {
+      const cause = flags.noWait ? "conflict" : "timeout";
+      const waitedMs = rounded(context.monotonic() - startMs);
+      await context.stdout.write(
+        [...recordsOf(situation), { type: "refused", name: situation.name, cause, exitCode, waitedMs }].map(
+          ndjson,
+        ).join(""),
+      );
+    }
+    const text = `${guard.what} ${describeHolders(situation)}`;
+    if (!flags.noWait) {
+      throw new TimeoutError(`timed out after ${formatDuration(timeoutMs)}: ${text}: allow more time`);
+    }
+    await say(context, `${text}: try later, or wait without --no-wait`);
+    return { exitCode };
+  }
+}
+
+/** Runs the command with its output kept, and prints the record of the run. */
+async function printRun(
+  context: Context,
+  { run, record }: {
+    run: (capture: (child: Child) => Promise<ChildStatus>) => Promise<ChildStatus>;
+    record: (status: ChildStatus) => JsonRecord;
+  },
+): Promise<number> {
+  const [{ capture }, { Spill }, { recordWithOutput }] = await Promise.all([
+    import("../lib/process/capture.ts"),
+    import("../lib/jobs/spill.ts"),
+    import("../lib/jobs/record.ts"),
+  ]);
+  using spill = new Spill();
+  const blocks: Record<StreamName, OutputBlock> = { stdout: spill.block(), stderr: spill.block() };
+  const status = await run((child) =>
+    capture(child, (stream, bytes) => blocks[stream].append(bytes.slice()))
+  );
+  await context.stdout.writeParts(recordWithOutput(record(status), blocks));
+  return status.exitCode;
+}
+
+/** Gives a lease back. What fails here changes nothing for the command, which has ended: a lease of nobody's is found to be free. */
+async function giveBack(context: Context, lease: HostLease): Promise<void> {
+  try {
+    lease.release();
+  } catch (error) {
+    await say(context, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function causeOf({ cause, signal }: ChildStatus): string {
+  return cause ?? (signal === undefined ? "exit" : "signal");
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}

@@ -1,0 +1,72 @@
+/**
+ * `conc lock run`: run a command while holding a lock.
+ *
+ * @module
+ */
+
+import { HostLock } from "../lib/host/lock.ts";
+import { parseName } from "../lib/units.ts";
+import type { Context } from "./context.ts";
+import { command, type CommonFlags } from "./declaration.ts";
+import { type HoldingFlags, runHolding } from "./holding.ts";
+import { lockSituation } from "./lock_situation.ts";
+import { openStore, STORE_FLAGS, WAIT_ALIASES, WAIT_FLAGS } from "./store_flags.ts";
+import { WRAPPED_FLAGS } from "./wrapped.ts";
+
+type LockRunFlags = HoldingFlags & { shared: boolean };
+
+export default command<LockRunFlags>({
+  brief: "Run a command while holding a lock",
+  description: `One at a time, first come first served. The command has conc's stdin, stdout
+and stderr, and its exit code is conc's. A single word with white space or a
+shell operator in it goes to sh -c.
+
+The lock is free again when the command and all that it started are gone: what
+it leaves in the background is ended with it. If conc is killed, the lock stays
+held as long as a process of the command lives.
+
+--json prints one record of type run: name, command, cause (exit, signal,
+interrupted), exitCode, signal, waitedMs, startedAt, durationMs, stdout, stderr.
+If the lock was not had: a record of each holder and waiter (see conc lock
+status), and one of type refused: name, cause (conflict, timeout), exitCode,
+waitedMs.`,
+  examples: [
+    { line: "conc lock run nightly --no-wait sleep 0.1", does: "Run it unless it runs already" },
+    { line: "conc lock run deploy --timeout 10s 'sleep 0.1; echo deployed'", does: "Wait for 10s at most" },
+    { line: "conc lock run config --shared cat three.txt", does: "Beside others who only read" },
+  ],
+  words: { usage: "NAME CMD…", minimum: 1, maximum: Infinity, wrapsAfter: 1 },
+  flags: {
+    ...WAIT_FLAGS,
+    shared: {
+      kind: "boolean",
+      default: false,
+      withNegated: false,
+      brief: "Hold it beside others who share it, too",
+    },
+    ...WRAPPED_FLAGS,
+    ...STORE_FLAGS,
+  },
+  aliases: WAIT_ALIASES,
+  run: runLock,
+});
+
+function runLock(
+  context: Context,
+  flags: LockRunFlags & CommonFlags,
+  [word = "", ...typed]: string[],
+): Promise<number> {
+  const name = parseName(word);
+  const { shared } = flags;
+  return runHolding(context, {
+    ...{ flags, name, typed },
+    guard: ({ text }) => {
+      const lock = new HostLock(openStore(context, flags), name);
+      return {
+        what: `the lock '${name}'`,
+        acquire: (options) => lock.acquire({ ...options, shared, command: text }),
+        situation: () => lockSituation(name, lock),
+      };
+    },
+  });
+}

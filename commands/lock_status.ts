@@ -1,0 +1,44 @@
+/**
+ * `conc lock status`: who holds locks, and who waits for them.
+ *
+ * @module
+ */
+
+import { HostLock } from "../lib/host/lock.ts";
+import { parseName } from "../lib/units.ts";
+import type { Context } from "./context.ts";
+import { command, type CommonFlags } from "./declaration.ts";
+import { SUCCESS } from "./exit_code.ts";
+import { showSituations } from "./holders.ts";
+import { lockSituation } from "./lock_situation.ts";
+import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+
+export default command<StoreFlags>({
+  brief: "Who holds locks, and who waits for them",
+  description: `Without a name: of every lock that is held or waited for.
+
+--json prints a record of each holder (type holder: name, pid, jobPid, since,
+command, token, shared), of each who waits (type waiter: name, place, pid,
+since, command, shared), and one of each lock (type lock: name, held, shared,
+holders, waiting). pid is conc's process, jobPid the command's.`,
+  examples: [
+    { line: "conc lock status", does: "All locks" },
+    { line: "conc lock status nightly --json", does: "One lock, for programs" },
+  ],
+  words: { usage: "[NAME]", minimum: 0, maximum: 1 },
+  flags: STORE_FLAGS,
+  run: runStatus,
+});
+
+async function runStatus(
+  context: Context,
+  flags: StoreFlags & CommonFlags,
+  words: string[],
+): Promise<number> {
+  const wanted = words.map(parseName);
+  const store = openStore(context, flags);
+  const names = wanted.length > 0 ? wanted : HostLock.names(store);
+  const situations = names.map((name) => lockSituation(name, new HostLock(store, name)));
+  await showSituations(context, { situations, flags, none: "no lock is held" });
+  return SUCCESS;
+}

@@ -1,0 +1,68 @@
+/**
+ * `conc sem run`: run a command while holding permits of a semaphore.
+ *
+ * @module
+ */
+
+import { parseName } from "../lib/units.ts";
+import type { Context } from "./context.ts";
+import { command, type CommonFlags } from "./declaration.ts";
+import { type HoldingFlags, runHolding } from "./holding.ts";
+import {
+  openSemaphore,
+  PERMIT_ALIASES,
+  PERMIT_FLAGS,
+  type PermitFlags,
+  semaphoreSituation,
+} from "./sem_flags.ts";
+import { openStore, STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
+import { WRAPPED_FLAGS } from "./wrapped.ts";
+
+type SemRunFlags = HoldingFlags & PermitFlags;
+
+export default command<SemRunFlags>({
+  brief: "Run a command while holding permits",
+  description: `At most so many at a time as there are permits, first come first served. The
+number of permits belongs to the name: while it is in use, all who give -n must
+agree. The command has conc's stdin, stdout and stderr, and its exit code is
+conc's. A single word with white space or a shell operator in it goes to sh -c.
+
+The permits are free again when the command and all that it started are gone:
+what it leaves in the background is ended with it. If conc is killed, they stay
+held as long as a process of the command lives.
+
+--json prints one record of type run: name, command, cause (exit, signal,
+interrupted), exitCode, signal, waitedMs, startedAt, durationMs, stdout, stderr.
+If the permits were not had: a record of each holder and waiter (see conc sem
+status), and one of type refused: name, cause (conflict, timeout), exitCode,
+waitedMs.`,
+  examples: [
+    { line: "conc sem run db -n5 sleep 0.1", does: "At most five at a time" },
+    { line: "conc sem run db -n5 -w2 --timeout 10s sleep 0.1", does: "One that counts twice" },
+    { line: "conc sem run dumps --no-wait 'sleep 0.1; exit 3'", does: "A script, or exit 75", exitCode: 3 },
+  ],
+  words: { usage: "NAME CMD…", minimum: 1, maximum: Infinity, wrapsAfter: 1 },
+  flags: { ...PERMIT_FLAGS, ...WAIT_FLAGS, ...WRAPPED_FLAGS, ...STORE_FLAGS },
+  aliases: PERMIT_ALIASES,
+  run: runSemaphore,
+});
+
+function runSemaphore(
+  context: Context,
+  flags: SemRunFlags & CommonFlags,
+  [word = "", ...typed]: string[],
+): Promise<number> {
+  const name = parseName(word);
+  const { permits, weight } = flags;
+  return runHolding(context, {
+    ...{ flags, name, typed },
+    guard: ({ text }) => {
+      const semaphore = openSemaphore(openStore(context, flags), { name, permits });
+      return {
+        what: `the semaphore '${name}'`,
+        acquire: (options) => semaphore.acquire({ ...options, weight, command: text }),
+        situation: () => semaphoreSituation(name, semaphore),
+      };
+    },
+  });
+}
