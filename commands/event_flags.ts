@@ -10,7 +10,7 @@ import type { EventStatistics } from "../lib/primitives.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import type { Context } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
-import { eventName } from "./event_target.ts";
+import { eventName } from "./event_name.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { openStore, type StoreFlags } from "./store_flags.ts";
 

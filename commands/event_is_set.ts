@@ -8,7 +8,7 @@ import { HostEvent } from "../lib/host/event.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { command } from "./declaration.ts";
 import { eventRecord } from "./event_flags.ts";
-import { eventName } from "./event_target.ts";
+import { eventName } from "./event_name.ts";
 import { FAILURE, SUCCESS } from "./exit_code.ts";
 import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 

@@ -14,7 +14,8 @@ import { FileChanges } from "../lib/net/file_changes.ts";
 import { LogProbe, probeFile } from "../lib/net/file_probe.ts";
 import { type Address, probeHttp, probeTcp, probeUnix } from "../lib/net/probe.ts";
 import type { Look, PollOptions, Probe } from "../lib/time/poll.ts";
-import { parseCount, parseName } from "../lib/units.ts";
+import { parseCount } from "../lib/units.ts";
+import { isScheme, type Scheme } from "./event_name.ts";
 
 /** What was found at a target; an event brings more. */
 export interface TargetLook extends Look {
@@ -48,7 +49,7 @@ const FORMS =
   "an event's NAME, tcp:HOST:PORT, http(s)://…, unix:PATH, file:PATH, pid:N, log:FILE=~REGEXP or cmd:COMMAND";
 
 /** What each scheme makes of the words behind it; throws what is wrong with them. */
-const SCHEMES: Readonly<Record<string, (rest: string) => Omit<Target, "text">>> = {
+const SCHEMES: Readonly<Record<Scheme, (rest: string) => Omit<Target, "text">>> = {
   tcp(rest) {
     const address = parseAddress(rest);
     return asked((signal) => probeTcp(address, signal));
@@ -115,11 +116,12 @@ const SCHEMES: Readonly<Record<string, (rest: string) => Omit<Target, "text">>> 
  * @throws {UsageError} If it is none.
  */
 export function parseTarget(word: string): Target {
-  const [, scheme, rest] = /^([a-z]+):(.*)$/is.exec(word) ?? [];
-  if (scheme !== undefined && isScheme(scheme)) {
+  const [, prefix = "", rest = ""] = /^([a-z]+):(.*)$/is.exec(word) ?? [];
+  const scheme = prefix.toLowerCase();
+  if (isScheme(scheme)) {
     const text = withoutPassword(word);
     try {
-      return { text, ...SCHEMES[scheme.toLowerCase()]!(rest!) };
+      return { text, ...SCHEMES[scheme](rest) };
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       throw new UsageError(`cannot wait for '${text}': ${error.message}`);
@@ -130,32 +132,13 @@ export function parseTarget(word: string): Target {
   throw new UsageError(`cannot wait for '${withoutPassword(word)}' as there is no such kind: ${meant}`);
 }
 
-/**
- * Reads the name of an event. What `conc event wait` would take for a target of another kind is none.
- *
- * @param word What was typed.
- * @throws {UsageError} If it is no name.
- */
-export function eventName(word: string): string {
-  const name = parseName(word);
-  const [scheme] = name.split(":");
-  if (!name.includes(":") || !isScheme(scheme!)) return name;
-  throw new UsageError(
-    `cannot use '${name}' as the name of an event as conc event wait looks at something else for ${scheme}: : give it another name`,
-  );
-}
-
-function isScheme(text: string): boolean {
-  return Object.hasOwn(SCHEMES, text.toLowerCase());
-}
-
 /** What is asked every so often. */
 function asked(probe: Probe): Omit<Target, "text"> {
   return { open: () => ({ probe, [Symbol.dispose]() {} }) };
 }
 
 function eventTarget(name: string): Target {
-  const hint = /:\d+$/.test(name) ? ` (a port is tcp:${name})` : "";
+  const hint = /^[^:]+:\d+$/.test(name) ? ` (a port is tcp:${name})` : "";
   return {
     text: name,
     open(makeStore) {

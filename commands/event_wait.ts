@@ -15,7 +15,7 @@ import { parseCount } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { parseTarget, type Source, type Target, type TargetLook } from "./event_target.ts";
-import { FAILURE, SUCCESS, TIMEOUT } from "./exit_code.ts";
+import { exitCodeOf, FAILURE, SUCCESS, TIMEOUT } from "./exit_code.ts";
 import { causeOf, printRun } from "./holding.ts";
 import { Interrupts } from "./interrupt.ts";
 import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
@@ -39,9 +39,9 @@ type WaitFlags =
     retries?: number;
   };
 
-/** The variable that has the data of the event that happened last, for the command. */
+/** The variable that has the data of the event for the command; of several, that of the last that was named. */
 const DATA_VARIABLE = "CONC_EVENT_DATA";
-const NEVER_LOOKED: Look = { holds: false, seen: "no answer yet" };
+const NO_LOOK: Look = { holds: false, seen: "no answer yet" };
 
 const off = { kind: "boolean", default: false, withNegated: false } as const;
 
@@ -68,15 +68,15 @@ tcp, http, unix and cmd are asked every --interval, the others are watched.
 --timeout 0 looks once. Exit code: 0; 1 if --retries were in vain; 124 if the
 time ran out, with what was wrong with each.
 
---json prints a record of each target (type target: target, state (held, failed,
-waiting), seen, attempts, elapsedMs; of an event that happened generation and
-data), one of the command (type run: command, cause, exitCode, signal, waitedMs,
-startedAt, durationMs, stdout, stderr), and last one of type summary: targets,
-held, mode (all, any), not, outcome (held, failed, timeout, interrupted),
-exitCode, durationMs.`,
+--json prints a record of each target that held or was given up, and in the end
+of those for which we waited in vain (type target: target, state (held, failed,
+waiting), seen, attempts, elapsedMs; of an event also generation and data), one
+of the command (type run: command, cause, exitCode, signal, waitedMs, startedAt,
+durationMs, stdout, stderr), and one of type summary: targets, held, mode (all,
+any), not, outcome (held, failed, timeout, interrupted), exitCode, durationMs.`,
   examples: [
     {
-      line: "(sleep 0.3; conc event set db-ready --data 'port 5432') & conc event wait db-ready",
+      line: "(sleep 0.3; conc event set up --data 'port 5432') & conc event wait up",
       does: "Wait for another script, and print what it says",
     },
     {
@@ -129,14 +129,25 @@ exitCode, durationMs.`,
   run: runWait,
 });
 
-/** How far the wait for one target is. */
-interface Progress {
+/** The wait for one target. */
+interface Wait {
   target: Target;
   source: Source;
   state: "held" | "failed" | "waiting";
+  /** What was seen last. */
   look: TargetLook;
+  /** How often it was looked at. */
   attempts: number;
 }
+
+/** What all came to. */
+type Outcome = "held" | "failed" | "timeout" | "interrupted";
+
+const EXIT_CODES: Readonly<Partial<Record<Outcome, number>>> = {
+  held: SUCCESS,
+  failed: FAILURE,
+  timeout: TIMEOUT,
+};
 
 /** Tells gather that a target was given up. */
 class GivenUpError extends ConcError {}
@@ -150,66 +161,79 @@ async function runWait(
   using interrupts = new Interrupts();
   const startMs = context.monotonic();
   const elapsedMs = () => context.monotonic() - startMs;
-  let store: Store | undefined;
-  const waits: Progress[] = targets.map((target) => ({
-    target,
-    source: target.open(() => store ??= openStore(context, flags)),
-    ...{ state: "waiting", look: NEVER_LOOKED, attempts: 0 },
-  }));
-  const tell = (wait: Progress) =>
-    showTarget(context, { wait, flags, runs: command !== undefined, elapsedMs });
+  const waits = begin(context, { targets, flags });
+  const show = (wait: Wait) => showTarget(context, { wait, flags, command, elapsedMs });
   let ending: unknown;
   try {
-    ending = await waitForAll(waits, { flags, signal: interrupts.first, settled: tell });
+    ending = await waitForAll(waits, { flags, signal: interrupts.first, settled: show });
   } finally {
     for (const { source } of waits) source[Symbol.dispose]();
   }
-  const count = (state: Progress["state"]) => waits.filter((wait) => wait.state === state).length;
-  const held = count("held");
-  const isMet = flags.any ? held > 0 : held === waits.length;
-  const isInterrupted = ending instanceof InterruptedError;
-  const outcome = isMet
-    ? "held"
-    : isInterrupted
-    ? "interrupted"
-    : ending instanceof TimeoutError
-    ? "timeout"
-    : "failed";
-  if (!isMet) { for (const wait of waits) if (wait.state === "waiting") await tell(wait); }
-  const summarize = async (exitCode: number) => {
-    if (!flags.json) return;
-    const { any, not } = flags;
-    const counts = { targets: waits.length, held, mode: any ? "any" : "all", not };
+  const outcome = outcomeOf(waits, { flags, ending });
+  let exitCode = EXIT_CODES[outcome] ?? exitCodeOf(ending);
+  if (outcome !== "held") {
+    for (const wait of waits) if (wait.state === "waiting") await show(wait);
+  } else if (command !== undefined) {
+    interrupts.first.throwIfAborted();
+    exitCode = await runCommand(context, { command, flags, interrupts, waits, waitedMs: elapsedMs() });
+  }
+  if (flags.json) {
+    const held = waits.filter(({ state }) => state === "held").length;
+    const counts = { targets: waits.length, held, mode: flags.any ? "any" : "all", not: flags.not };
     await context.stdout.write(
       ndjson({ type: "summary", ...counts, outcome, exitCode, durationMs: rounded(elapsedMs()) }),
     );
-  };
-  if (isMet) {
-    interrupts.first.throwIfAborted();
-    const exitCode = command === undefined
-      ? SUCCESS
-      : await runCommand(context, { command, flags, interrupts, waits, waitedMs: elapsedMs() });
-    await summarize(exitCode);
-    interrupts.first.throwIfAborted();
-    return exitCode;
   }
-  if (isInterrupted) throw ending;
-  const problems = waits.filter(({ state }) => state !== "held").map(({ target, look }) =>
-    `${target.text}: ${look.seen}`
-  ).join("; ");
-  await summarize(outcome === "timeout" ? TIMEOUT : FAILURE);
+  interrupts.first.throwIfAborted();
+  if (outcome !== "held") await complain(context, { waits, flags, outcome });
+  return exitCode;
+}
+
+/** Opens the targets, and the store if one of them is an event. */
+function begin(
+  context: Context,
+  { targets, flags }: { targets: readonly Target[]; flags: StoreFlags },
+): Wait[] {
+  let store: Store | undefined;
+  return targets.map((target) => ({
+    target,
+    source: target.open(() => store ??= openStore(context, flags)),
+    ...{ state: "waiting", look: NO_LOOK, attempts: 0 },
+  }));
+}
+
+/** What a wait came to, by its targets and what ended it. */
+function outcomeOf(
+  waits: readonly Wait[],
+  { flags: { any }, ending }: { flags: WaitFlags; ending: unknown },
+): Outcome {
+  const isHeld = ({ state }: Wait) => state === "held";
+  if (any ? waits.some(isHeld) : waits.every(isHeld)) return "held";
+  if (ending instanceof InterruptedError) return "interrupted";
+  return ending instanceof TimeoutError ? "timeout" : "failed";
+}
+
+/**
+ * Says what was wrong with each target that did not hold.
+ *
+ * @throws {TimeoutError} If the time ran out.
+ */
+async function complain(
+  context: Context,
+  { waits, flags: { timeout, retries }, outcome }: {
+    waits: readonly Wait[];
+    flags: WaitFlags;
+    outcome: Outcome;
+  },
+): Promise<void> {
+  const problems = waits.filter(({ state }) => state !== "held")
+    .map(({ target, look }) => `${target.text}: ${look.seen}`).join("; ");
   if (outcome === "timeout") {
     throw new TimeoutError(
-      flags.timeout === 0
-        ? `not all is so: ${problems}`
-        : `timed out after ${formatDuration(flags.timeout!)}: ${problems}`,
+      timeout === 0 ? `looked once: ${problems}` : `timed out after ${formatDuration(timeout!)}: ${problems}`,
     );
   }
-  await say(
-    context,
-    `gave up after ${flags.retries} ${flags.retries === 1 ? "attempt" : "attempts"}: ${problems}`,
-  );
-  return FAILURE;
+  await say(context, `gave up after ${retries} ${retries === 1 ? "attempt" : "attempts"}: ${problems}`);
 }
 
 /** The targets, and the command behind `--`. */
@@ -232,11 +256,11 @@ function readWords(
  * @returns What ended it, if that was no success.
  */
 async function waitForAll(
-  waits: readonly Progress[],
+  waits: readonly Wait[],
   { flags, signal, settled }: {
     flags: WaitFlags;
     signal: AbortSignal;
-    settled: (wait: Progress) => Promise<void>;
+    settled: (wait: Wait) => Promise<void>;
   },
 ): Promise<unknown> {
   const { any, timeout: timeoutMs = Infinity } = flags;
@@ -269,7 +293,7 @@ async function waitForAll(
 
 /** Waits for one target: until it is so, or was given up. */
 async function waitForOne(
-  wait: Progress,
+  wait: Wait,
   { flags, signal }: { flags: WaitFlags; signal: AbortSignal },
 ): Promise<TargetLook> {
   const { source } = wait;
@@ -296,24 +320,24 @@ async function waitForOne(
 /** Says what a target is like, for people or programs, and prints the data of an event unless a command gets it. */
 async function showTarget(
   context: Context,
-  { wait: { target, state, look, attempts }, flags, runs, elapsedMs }: {
-    wait: Progress;
+  { wait: { target, state, look, attempts }, flags, command, elapsedMs }: {
+    wait: Wait;
     flags: CommonFlags;
-    runs: boolean;
+    command: WrappedCommand | undefined;
     elapsedMs: () => number;
   },
 ): Promise<void> {
   const { seen, generation, data } = look;
   if (flags.json) {
     const times = { attempts, elapsedMs: rounded(elapsedMs()) };
-    const happened = state === "held" && generation !== undefined && { generation, data: data ?? null };
+    const event = generation !== undefined && { generation, data: data ?? null };
     await context.stdout.write(
-      ndjson({ type: "target", target: target.text, state, seen, ...times, ...happened }),
+      ndjson({ type: "target", target: target.text, state, seen, ...times, ...event }),
     );
     return;
   }
   if (state !== "held") return;
-  if (data !== undefined && !runs) await context.stdout.write(`${data}\n`);
+  if (data !== undefined && command === undefined) await context.stdout.write(`${data}\n`);
   if (!flags.quiet) await say(context, `${target.text}: ${seen} (after ${formatDuration(elapsedMs())})`);
 }
 
@@ -324,7 +348,7 @@ async function runCommand(
     command: WrappedCommand;
     flags: WaitFlags & CommonFlags;
     interrupts: Interrupts;
-    waits: readonly Progress[];
+    waits: readonly Wait[];
     waitedMs: number;
   },
 ): Promise<number> {
