@@ -114,7 +114,8 @@ async function lookAtConnection(connect: () => Promise<Deno.Conn>, signal: Abort
 /** What went wrong, for people. */
 function problem(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file";
-  const text = error instanceof Error ? error.message : String(error);
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const text = inner instanceof Error ? inner.message : String(inner);
   const known = PROBLEMS.find(([pattern]) => pattern.test(text))?.[1];
   // The innermost cause stands last; what comes before it may show the URL, and a password in it.
   return known ?? reason(text.replace(/ \(os error \d+\)/g, "").split(": ").at(-1));

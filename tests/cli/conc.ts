@@ -98,7 +98,8 @@ export async function shell(
       stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
-      env: { PATH: `${path}:${Deno.env.get("PATH")}`, NO_COLOR: "1" },
+      // Its state is its own: no test is to find what another left, or what belongs to whoever runs it.
+      env: { PATH: `${path}:${Deno.env.get("PATH")}`, NO_COLOR: "1", XDG_STATE_HOME: `${bin}/state` },
     }).spawn();
     if (stdin !== undefined) void feed(child.stdin, stdin);
     return await new Running(child).result();
