@@ -37,12 +37,22 @@ export interface Source extends Disposable {
 export interface Target {
   /** As it was typed, without a password. */
   text: string;
+  /** Whether it is in the store. */
+  isEvent?: boolean;
   /** Begins to look at it. */
-  open(store: () => Store): Source;
+  open(surroundings: Surroundings): Source;
 }
 
-/** How often a process is looked at. */
-const PROCESS_POLL_MS = 50;
+/** What targets share. */
+export interface Surroundings {
+  /** The store that the events are in; opened when it is first asked for. */
+  store(): Store;
+  /** The directory that the store is in, if it is used. It must not be watched: see `file_changes.ts`. */
+  storeDirectory: string | undefined;
+}
+
+/** How often a process is looked at, or an event that is to be cleared. */
+const CHEAP_POLL_MS = 50;
 const HIGHEST_PORT = 65_535;
 
 const FORMS =
@@ -67,8 +77,8 @@ const SCHEMES: Readonly<Record<Scheme, (rest: string) => Omit<Target, "text">>> 
   file(rest) {
     const path = parsePath(rest);
     return {
-      open() {
-        const changes = new FileChanges(path);
+      open({ storeDirectory: avoid }) {
+        const changes = new FileChanges(path, { avoid });
         return {
           probe: () => probeFile(path),
           rest: (ms, signal) => changes.rest(ms, signal),
@@ -83,8 +93,8 @@ const SCHEMES: Readonly<Record<Scheme, (rest: string) => Omit<Target, "text">>> 
     const path = parsePath(rest.slice(0, at));
     const pattern = parsePattern(rest.slice(at + 2));
     return {
-      open() {
-        const changes = new FileChanges(path);
+      open({ storeDirectory: avoid }) {
+        const changes = new FileChanges(path, { avoid });
         const log = new LogProbe(path, pattern);
         return {
           probe: (signal) => log.look(signal),
@@ -102,7 +112,7 @@ const SCHEMES: Readonly<Record<Scheme, (rest: string) => Omit<Target, "text">>> 
     return {
       open: () => ({
         probe: processProbe(pid),
-        rest: (ms, signal) => delay(Math.min(ms, PROCESS_POLL_MS), signal && { signal }),
+        rest: pause,
         [Symbol.dispose]() {},
       }),
     };
@@ -141,24 +151,28 @@ function eventTarget(name: string): Target {
   const hint = /^[^:]+:\d+$/.test(name) ? ` (a port is tcp:${name})` : "";
   return {
     text: name,
-    open(makeStore) {
-      const store = makeStore();
-      const event = new HostEvent(store, name);
-      const changes = new FileChanges(`${store.path}-wal`);
+    isEvent: true,
+    open({ store }) {
+      const event = new HostEvent(store(), name);
       return {
         probe() {
           const { set, generation, data } = event.statistics();
           const seen = set ? "is set" : `is not set${hint}`;
           return Promise.resolve({ holds: set, seen, generation, data });
         },
-        rest: (ms, signal) => changes.rest(ms, signal),
+        rest: pause,
         async wait(signal) {
           return { holds: true, seen: "happened", ...await event.wait({ signal }) };
         },
-        [Symbol.dispose]: () => changes[Symbol.dispose](),
+        [Symbol.dispose]() {},
       };
     },
   };
+}
+
+/** Rests where nothing can be watched, but a look costs next to nothing. */
+function pause(limitMs: number, signal?: AbortSignal): Promise<void> {
+  return delay(Math.min(limitMs, CHEAP_POLL_MS), signal && { signal });
 }
 
 function url(text: string): Omit<Target, "text"> {

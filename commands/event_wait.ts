@@ -6,6 +6,7 @@
 
 import { ConcError, InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
 import type { Store } from "../lib/host/store.ts";
+import { directoryOf } from "../lib/net/file_changes.ts";
 import type { Child, ChildStatus } from "../lib/process/spawn.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { gather } from "../lib/task/gather.ts";
@@ -18,7 +19,7 @@ import { parseTarget, type Source, type Target, type TargetLook } from "./event_
 import { exitCodeOf, FAILURE, SUCCESS, TIMEOUT } from "./exit_code.ts";
 import { causeOf, printRun } from "./holding.ts";
 import { Interrupts } from "./interrupt.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openStore, STORE_FLAGS, type StoreFlags, storePath } from "./store_flags.ts";
 import {
   runWrapped,
   WRAPPED_FLAGS,
@@ -195,9 +196,15 @@ function begin(
   { targets, flags }: { targets: readonly Target[]; flags: StoreFlags },
 ): Wait[] {
   let store: Store | undefined;
+  const surroundings = {
+    store: () => store ??= openStore(context, flags),
+    storeDirectory: targets.some(({ isEvent }) => isEvent)
+      ? directoryOf(storePath(context, flags))
+      : undefined,
+  };
   return targets.map((target) => ({
     target,
-    source: target.open(() => store ??= openStore(context, flags)),
+    source: target.open(surroundings),
     ...{ state: "waiting", look: NO_LOOK, attempts: 0 },
   }));
 }

@@ -1,6 +1,9 @@
 /**
  * Learning at once that a file may have changed: its directory is watched (inotify(7) on Linux), so that it need not be there yet.
  *
+ * `Deno.watchFs` opens and closes each file that was written to, and on Unix a process that closes a file loses all its locks on it
+ * (fcntl(2)). So a directory that has an SQLite database in it which this process has open must not be watched: the database would break.
+ *
  * @module
  */
 
@@ -9,19 +12,29 @@ const POLL_MS = 250;
 /** The same where nothing can be watched, such as a directory that is not there yet. */
 const UNWATCHED_POLL_MS = 50;
 
+/** Options of {@link FileChanges}. */
+export interface FileChangesOptions {
+  /** A directory that is not watched, as this process has locks on files in it; there it looks now and then. */
+  avoid?: string | undefined;
+}
+
 /** The changes of one file. Invariant: a change after this was made ends the present or the next {@link rest} early. */
 export class FileChanges implements Disposable {
   readonly #directory: string;
   readonly #name: string;
+  readonly #avoid: string | undefined;
   #watcher: Deno.FsWatcher | undefined;
   #isChanged = false;
   #wake: () => void = () => {};
 
-  /** @param path The file, which need not be there. */
-  constructor(path: string) {
-    const at = path.lastIndexOf("/");
-    this.#directory = at < 0 ? "." : path.slice(0, at) || "/";
-    this.#name = path.slice(at + 1);
+  /**
+   * @param path The file, which need not be there.
+   * @param options What not to watch.
+   */
+  constructor(path: string, { avoid }: FileChangesOptions = {}) {
+    this.#directory = directoryOf(path);
+    this.#name = path.slice(path.lastIndexOf("/") + 1);
+    this.#avoid = avoid;
     this.#watch();
   }
 
@@ -58,6 +71,7 @@ export class FileChanges implements Disposable {
   /** Begins to watch, and says whether that is possible. */
   #watch(): boolean {
     try {
+      if (this.#avoid !== undefined && isSame(this.#directory, this.#avoid)) return false;
       this.#watcher = Deno.watchFs(this.#directory, { recursive: false });
     } catch {
       // It is not there, or there are no more watches: looking now and then is slower, and as correct.
@@ -75,4 +89,15 @@ export class FileChanges implements Disposable {
       this.#wake();
     }
   }
+}
+
+/** The directory that a path is in. */
+export function directoryOf(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at < 0 ? "." : path.slice(0, at) || "/";
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [Deno.statSync(one), Deno.statSync(other)];
+  return a.ino === b.ino && a.dev === b.dev;
 }

@@ -11,6 +11,22 @@ function closedPort(): number {
   return (listener.addr as Deno.NetAddr).port;
 }
 
+/** Whether this machine has an IPv6 loopback. */
+function hasIpv6(): boolean {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a command is there. */
+async function has(command: string): Promise<boolean> {
+  return (await new Deno.Command("sh", { args: ["-c", `command -v ${command}`], stdout: "null" }).output())
+    .success;
+}
+
 /** Runs a body beside a server that answers with what `answer` says of a path. */
 async function serving(
   answer: (path: string) => Response | Promise<Response>,
@@ -28,7 +44,7 @@ async function serving(
 }
 
 Deno.test("probeTcp() holds while somebody listens, by IPv4, IPv6 and name", async () => {
-  for (const hostname of ["127.0.0.1", "::1"]) {
+  for (const hostname of ["127.0.0.1", ...(hasIpv6() ? ["::1"] : [])]) {
     using listener = Deno.listen({ hostname, port: 0 });
     const { port } = listener.addr as Deno.NetAddr;
     assertEquals(await probeTcp({ hostname, port }, signal), ACCEPTS);
@@ -101,6 +117,31 @@ Deno.test("probeHttp() says in few words why there is no answer", async () => {
     assertEquals(await probeHttp(`http://127.0.0.1:${port}/`, signal), { holds: false, seen: expected });
     await rude;
   }
+});
+
+Deno.test({
+  name: "probeHttp() does not hold where a certificate is not trusted",
+  ignore: !await has("openssl"),
+  fn: async () => {
+    await inDirectory(async (directory) => {
+      const [key, cert] = [`${directory}/key.pem`, `${directory}/cert.pem`];
+      const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+      const made = await new Deno.Command("openssl", {
+        args: ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+          .concat(["-keyout", key, "-out", cert], subject),
+        stderr: "null",
+      }).output();
+      assert(made.success);
+      const server = Deno.serve({
+        ...{ hostname: "127.0.0.1", port: 0, onListen() {} },
+        key: await Deno.readTextFile(key),
+        cert: await Deno.readTextFile(cert),
+      }, () => new Response());
+      const { holds, seen } = await probeHttp(`https://127.0.0.1:${server.addr.port}/`, signal);
+      assertEquals({ holds, seen }, { holds: false, seen: "the certificate is not trusted" });
+      await server.shutdown();
+    });
+  },
 });
 
 Deno.test("probeHttp() ends when it is aborted, though no answer comes", async () => {
