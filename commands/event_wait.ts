@@ -81,7 +81,7 @@ any), not, outcome (held, failed, timeout, interrupted), exitCode, durationMs.`,
       does: "Wait for another script, and print what it says",
     },
     {
-      line: "conc event wait file:one.log pid:999999 --timeout 5s -- echo 'both hold'",
+      line: "conc event wait file:one.log pid:4194304 --timeout 5s -- echo 'both hold'",
       does: "Wait for several things, then run a command",
     },
     {

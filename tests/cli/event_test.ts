@@ -249,13 +249,13 @@ Deno.test("event wait --not waits for the opposite", async () => {
       "log:log=~busy",
       `tcp:127.0.0.1:${port}`,
       "cmd:test -e lock",
-      "pid:999999",
+      "pid:4194304",
     ];
     const vain = await events.run("wait", "--not", ...targets, "--timeout", "0");
     assertEquals([vain.code, vain.stderr], [
       124,
       `conc: looked once: down: is set; file:lock: is there; log:log=~busy: has the line 'busy'; tcp:127.0.0.1:${port}: ` +
-      "accepts connections; cmd:test -e lock: succeeds; pid:999999: there is no such process\n",
+      "accepts connections; cmd:test -e lock: succeeds; pid:4194304: there is no such process\n",
     ]);
     const waiter = events.start("wait", "--not", "--interval", "20ms", ...targets.slice(0, -1));
     await events.run("clear", "down");
@@ -432,7 +432,7 @@ Deno.test("event wait passes a signal on to its command, and ends with 128+N", a
 Deno.test("event wait that nobody reads ends quietly", async () => {
   await inDirectory(async (cwd) => {
     const { stdout, stderr } = await shell(
-      "conc event wait file:. pid:999999 cmd:true --json | head -1 | cut -c 1-16",
+      "conc event wait file:. pid:4194304 cmd:true --json | head -1 | cut -c 1-16",
       { cwd },
     );
     assertEquals([stdout, stderr], ['{"type":"target"\n', ""]);
