@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { probeCommand } from "../../lib/jobs/command_probe.ts";
+import { adoptsOrphans } from "../../lib/process/descendants.ts";
 import { eventually, exists, inDirectory, lives } from "../cli/conc.ts";
+
+// Loads the system library before a test does, which would count it as a leak.
+adoptsOrphans();
 
 const { signal } = new AbortController();
 
