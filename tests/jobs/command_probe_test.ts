@@ -3,7 +3,7 @@ import { probeCommand } from "../../lib/jobs/command_probe.ts";
 import { adoptsOrphans } from "../../lib/process/descendants.ts";
 import { eventually, exists, inDirectory, lives } from "../cli/conc.ts";
 
-// Loads the system library before a test does, which would count it as a leak.
+// Opens the C library here, as it stays open until the process ends.
 adoptsOrphans();
 
 const { signal } = new AbortController();
