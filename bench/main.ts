@@ -15,6 +15,7 @@ interface Bench {
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   startup: () => import("./startup.ts"),
   pool: () => import("./pool.ts"),
+  host: () => import("./host.ts"),
 };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

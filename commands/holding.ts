@@ -14,7 +14,7 @@ import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
-import { TIMEOUT } from "./exit_code.ts";
+import { SUCCESS, TIMEOUT } from "./exit_code.ts";
 import { describeHolders, recordsOf, type Situation } from "./holders.ts";
 import { Interrupts } from "./interrupt.ts";
 import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
@@ -125,7 +125,9 @@ export async function acquire<L>(
     if (!flags.noWait) {
       throw new TimeoutError(`timed out after ${formatDuration(timeoutMs)}: ${text}: allow more time`);
     }
-    await say(context, `${text}: try later, or wait without --no-wait`);
+    // An exit code of success says that a conflict is no error.
+    const isSilent = flags.quiet && exitCode === SUCCESS;
+    if (!isSilent) await say(context, `${text}: try later, or wait without --no-wait`);
     return { exitCode };
   }
 }

@@ -18,7 +18,7 @@ const group: CommandGroup = {
       load: async () => (await import("./sem_run.ts")).default,
     },
     acquire: {
-      brief: "Take permits, for a process or for some time, and print their token",
+      brief: "Take permits, for a process or for a time, and print a token",
       load: async () => (await import("./sem_acquire.ts")).default,
     },
     release: {

@@ -28,7 +28,7 @@ import { openStore, STORE_FLAGS, type StoreFlags, WAIT_FLAGS, type WaitFlags } f
 type AcquireFlags = StoreFlags & WaitFlags & PermitFlags & { owner?: number; ttl?: number };
 
 export default command<AcquireFlags>({
-  brief: "Take permits, for a process or for some time, and print their token",
+  brief: "Take permits, for a process or for a time, and print a token",
   description: `The permits are held until conc sem release gives them back; but no longer than
 their owner lives, which is the process that called conc (a shell script, say)
 or that of --owner, or than --ttl says.

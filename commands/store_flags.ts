@@ -48,7 +48,7 @@ export const WAIT_FLAGS: FlagParametersForType<WaitFlags, never> = {
     parse: parseExitCode,
     default: "75",
     placeholder: "N",
-    brief: "What to exit with instead of 75",
+    brief: "What to exit with instead of 75; with 0 and -q a conflict is passed over in silence",
   },
 };
 

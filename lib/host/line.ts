@@ -129,7 +129,7 @@ export class Line {
 
   /** What is granted at once, if nobody waits and the request can be met; else undefined: who does not wait never overtakes. */
   take(ask: AskOptions): string | undefined {
-    for (let again = true; again; again = this.#options.clear()) {
+    for (let again = true; again; again = this.#options.clear() || this.#clearHead()) {
       const outcome = this.#write(() => this.#ask(ask));
       if (outcome !== undefined) return this.#result(outcome);
     }
@@ -162,6 +162,14 @@ export class Line {
     const [state, result] = "granted" in outcome ? [GRANTED, outcome.granted] : [REFUSED, outcome.refused];
     this.#store.run("UPDATE waiters SET state = ?, result = ? WHERE id = ?", state, result, id);
     this.#store.afterCommit(() => wake(this.#store, id));
+  }
+
+  /** Takes out who is at the head and gone, and serves the others. Says whether there was one. */
+  #clearHead(): boolean {
+    const head = this.#head();
+    if (head === undefined || this.#store.owners.lives(head.owner)) return false;
+    this.#write(() => this.serve());
+    return true;
   }
 
   #serveAll(): void {

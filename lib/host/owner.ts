@@ -56,7 +56,7 @@ export function identityOf(pid: number): Identity | undefined {
 }
 
 /**
- * The owners of a store. Invariant: an owner's row is there while it holds or waits; once it is found dead all that it had is given back
+ * The owners of a store. Invariant: an owner's row is there while it holds or waits, and after that until another comes; once it is found dead all that it had is given back
  * in one transaction, but for leases whose job still runs.
  */
 export class Owners implements Disposable {
@@ -78,6 +78,11 @@ export class Owners implements Disposable {
       namespace,
     );
     if (known !== undefined) return known.id;
+    // Whoever comes sweeps up: most processes come once, and leave with nothing.
+    this.#store.run(
+      `DELETE FROM owners WHERE NOT EXISTS (SELECT 1 FROM leases WHERE owner = owners.id)
+       AND NOT EXISTS (SELECT 1 FROM waiters WHERE owner = owners.id)`,
+    );
     return this.#store.run(
       "INSERT INTO owners (pid, started, namespace, beat) VALUES (?, ?, ?, ?)",
       pid,
