@@ -96,6 +96,20 @@ Deno.test("one event set wakes twenty processes", async () => {
   });
 });
 
+Deno.test("many first users at once make one store, and none takes it for another program's", async () => {
+  for (let round = 0; round < 3; round++) {
+    await withEvents(async (events) => {
+      const users = Array.from({ length: 16 }, () => events.start("pulse", "first"));
+      for (const user of users) {
+        const { code, stderr } = await user.result();
+        assertEquals([code, stderr], [0, ""]);
+      }
+      const [event] = records((await events.run("list", "--json")).stdout);
+      assertEquals(event!.generation, 16);
+    });
+  }
+});
+
 Deno.test("event wait does no harm to a store that lies beside a file that it waits for", async () => {
   await inDirectory(async (cwd) => {
     const options = { cwd, env: { CONC_STORE: "conc.db" } };
