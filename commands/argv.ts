@@ -37,11 +37,11 @@ export interface CanonicalArgv {
  */
 export function canonicalArgv(argv: readonly string[], table: FlagTable): CanonicalArgv {
   const result: CanonicalArgv = { flags: [], words: [], help: false };
-  const { wrapsAfter = Infinity } = table.words;
+  const { wrapsAfter = Infinity, keepsSeparator = false } = table.words;
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
     if (word === "--") {
-      result.words.push(...argv.slice(i + 1));
+      result.words.push(...argv.slice(keepsSeparator ? i : i + 1));
       break;
     }
     if (word === "--help" || word === "-h") {

@@ -28,6 +28,8 @@ export interface Words {
   maximum: number;
   /** If the words after this many belong to a wrapped command: flags stop there. */
   wrapsAfter?: number;
+  /** Whether a wrapped command begins behind `--`, which then stays among the words. */
+  keepsSeparator?: boolean;
 }
 
 /** The parsed flags of a command; each command narrows it. */

@@ -133,7 +133,7 @@ export async function acquire<L>(
 }
 
 /** Runs the command with its output kept, and prints the record of the run. */
-async function printRun(
+export async function printRun(
   context: Context,
   { run, record }: {
     run: (capture: (child: Child) => Promise<ChildStatus>) => Promise<ChildStatus>;
@@ -163,7 +163,8 @@ async function giveBack(context: Context, lease: HostLease): Promise<void> {
   }
 }
 
-function causeOf({ cause, signal }: ChildStatus): string {
+/** Why a command ended: `exit`, `signal`, or what it was ended for. */
+export function causeOf({ cause, signal }: ChildStatus): string {
   return cause ?? (signal === undefined ? "exit" : "signal");
 }
 

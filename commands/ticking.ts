@@ -29,6 +29,7 @@ import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
 import { FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
+import { openStore } from "./store_flags.ts";
 import type { RepeatFlags, RunFlags } from "./timer_flags.ts";
 
 /** Gives the ticks of a subcommand until the signal is aborted. */
@@ -43,9 +44,14 @@ export type TickSource = (options: { signal: AbortSignal; clock: Clock }) => Asy
  */
 export async function runOnce(
   context: Context,
-  { flags, command, ticks }: { flags: RunFlags & CommonFlags; command: readonly string[]; ticks: TickSource },
+  { flags, command, ticks: source }: {
+    flags: RunFlags & CommonFlags;
+    command: readonly string[];
+    ticks: TickSource;
+  },
 ): Promise<number> {
   checkCommand(command, { timeout: flags.timeout });
+  const ticks = await announced(context, { flags, ticks: source, by: "set" });
   using interrupts = new Interrupts();
   if (command.length === 0) return await printTicks(context, { flags, ticks, interrupts });
   let end: RunEnd | undefined;
@@ -67,13 +73,14 @@ export async function runOnce(
  */
 export async function runEach(
   context: Context,
-  { flags, command, ticks }: {
+  { flags, command, ticks: source }: {
     flags: RunFlags & RepeatFlags & CommonFlags;
     command: readonly string[];
     ticks: TickSource;
   },
 ): Promise<number> {
   checkCommand(command, { timeout: flags.timeout, untilSuccess: flags.untilSuccess });
+  const ticks = await announced(context, { flags, ticks: source, by: "pulse" });
   using interrupts = new Interrupts();
   const { count = Infinity, overlap, untilSuccess, json } = flags;
   if (command.length === 0) return await printTicks(context, { flags, ticks, interrupts, count });
@@ -151,6 +158,22 @@ async function repeat(
   } finally {
     await endAllDescendants({ graceMs: killAfterMs, escalate });
   }
+}
+
+/** Ticks that let the event happen that the flags name, before anything else is done at a tick. Its data is when the tick was due. */
+async function announced(
+  context: Context,
+  { flags, ticks, by }: { flags: RunFlags; ticks: TickSource; by: "set" | "pulse" },
+): Promise<TickSource> {
+  if (flags.event === undefined) return ticks;
+  const { HostEvent } = await import("../lib/host/event.ts");
+  const event = new HostEvent(openStore(context, flags), flags.event);
+  return async function* (options) {
+    for await (const tick of ticks(options)) {
+      event[by](iso(tick.scheduledMs));
+      yield tick;
+    }
+  };
 }
 
 /** The clock of a command's context. */

@@ -11,12 +11,19 @@ import { seededRandom } from "../lib/random.ts";
 import { parseDuration } from "../lib/time/duration.ts";
 import { parseZone } from "../lib/time/zone.ts";
 import { parseCount } from "../lib/units.ts";
+import { eventName } from "./event_name.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 /** Flags of everything that knows times of day. */
 export type ZoneFlags = { tz?: string };
 
 /** Flags of everything that waits and then runs a command. */
-export type RunFlags = ZoneFlags & { timeout?: number; killAfter: number; shell?: boolean };
+export type RunFlags = ZoneFlags & StoreFlags & {
+  timeout?: number;
+  killAfter: number;
+  shell?: boolean;
+  event?: string;
+};
 
 /** Flags of what has an interval. */
 export type JitterFlags = { jitter: number; seed?: number };
@@ -58,6 +65,14 @@ export const RUN_FLAGS: FlagParametersForType<RunFlags, never> = {
   },
   ...ZONE_FLAGS,
   shell: { kind: "boolean", optional: true, brief: "Always, or never, run the command through sh -c" },
+  event: {
+    kind: "parsed",
+    parse: eventName,
+    optional: true,
+    placeholder: "NAME",
+    brief: "At each tick let an event happen: what ticks once sets it, what ticks again and again pulses it",
+  },
+  ...STORE_FLAGS,
 };
 
 /** The declarations of {@link JitterFlags}. */

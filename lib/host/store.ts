@@ -149,8 +149,13 @@ export class Store implements Disposable {
   }
 
   #prepareFile(): void {
-    const [{ id, version }] = [{ id: this.#pragma("application_id"), version: this.#pragma("user_version") }];
-    const isEmpty = id === 0 && version === 0 && this.#pragma("schema_version") === 0;
+    // In one transaction: between two looks another process may make the tables.
+    this.#exec("BEGIN");
+    const [id, version, schema] = ["application_id", "user_version", "schema_version"].map((name) =>
+      this.#pragma(name)
+    ) as [number, number, number];
+    this.#exec("COMMIT");
+    const isEmpty = id === 0 && version === 0 && schema === 0;
     if (!isEmpty && id !== APPLICATION_ID) {
       throw new SystemError(`cannot use ${this.path} as it is another program's database: name another file`);
     }

@@ -164,3 +164,14 @@ Deno.test("nearest() gives the nearest within two edits, and nothing for what is
 Deno.test("kebab() writes names as people type them", () => {
   assertEquals([kebab("keepOrder"), kebab("jobs"), kebab("aBC")], ["keep-order", "jobs", "a-b-c"]);
 });
+
+Deno.test("canonicalArgv() keeps the -- among the words where a command wants to know its place", () => {
+  const words = { usage: "TARGET… [-- CMD…]", minimum: 1, maximum: Infinity, keepsSeparator: true };
+  const parse = (...argv: string[]) => canonicalArgv(argv, { ...TABLE, words });
+  assertEquals(parse("a", "-k", "b", "--", "-j4", "--", "c"), {
+    flags: ["--keep-order"],
+    words: ["a", "b", "--", "-j4", "--", "c"],
+    help: false,
+  });
+  assertEquals(parse("a", "b").words, ["a", "b"]);
+});
