@@ -5,6 +5,7 @@
  * - Task reach, one event loop: `TaskLock`, `TaskRLock`, `TaskSemaphore`, `TaskEvent`, `TaskQueue`, `TaskPool`, `gather`.
  * - Thread reach, the Workers of one process: `ThreadLock`, `ThreadRLock`, `ThreadSemaphore`, `ThreadEvent`, `ThreadQueue`. Each has a
  *   `handle` to post to another Worker, where `attach` makes the same primitive of it. `ThreadPool` runs a function in Workers.
+ * - Host reach, the processes of one machine: `HostLock`, `HostRLock`, `HostSemaphore`, `HostEvent`, `HostQueue`, over a `Store`.
  * - Time: `Timer` runs a function once, `every` ticks at an interval, `schedule` at the times of a `Cron` line, `waitUntilWall`
  *   waits for a moment, which `parseMoment` reads, and `deadline` limits how long work may take.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
@@ -26,6 +27,15 @@
  */
 
 export * from "./lib/errors.ts";
+export * from "./lib/host/event.ts";
+export type { HostLease } from "./lib/host/leases.ts";
+export * from "./lib/host/lock.ts";
+export type { Identity } from "./lib/host/owner.ts";
+export type { Holder, HostWaiter } from "./lib/host/permits.ts";
+export * from "./lib/host/queue.ts";
+export * from "./lib/host/rlock.ts";
+export * from "./lib/host/semaphore.ts";
+export { defaultStorePath, Store, type StoreOptions } from "./lib/host/store.ts";
 export type * from "./lib/primitives.ts";
 export * from "./lib/task/event.ts";
 export * from "./lib/task/gather.ts";
