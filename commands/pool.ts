@@ -322,7 +322,7 @@ async function runPool(context: Context, flags: PoolFlags & CommonFlags, words: 
       },
     });
   const summary = await supervise(context, { run, flags, interrupts });
-  if (timeline !== undefined) await context.stderr.write(timeline.draw({ columns: context.columns() }));
+  if (timeline !== undefined) await context.stderr.writeLines(timeline.draw({ columns: context.columns() }));
   return await report(context, { summary, flags, durationMs: context.monotonic() - startedMs, interrupts });
 }
 

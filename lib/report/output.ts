@@ -82,6 +82,20 @@ export class Output {
     return this.writeParts([bytes]);
   }
 
+  /**
+   * Writes a piece that begins a line of its own, also where what was written before it did not end its line.
+   *
+   * @param text Text that is written as UTF-8.
+   * @throws As {@link Output.write} does.
+   */
+  writeLines(text: string): Promise<void> {
+    const isMidLine = () => this.#queue.isMidLine;
+    // Asked when its turn comes.
+    return this.writeParts((function* () {
+      yield textToBytes(isMidLine() ? `\n${text}` : text);
+    })());
+  }
+
   /** Writes a piece that itself comes in parts, such as a job's output; nothing else is written in between. */
   writeParts(parts: Iterable<Uint8Array>): Promise<void> {
     return this.#queue.add(async () => {
