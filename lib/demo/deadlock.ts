@@ -23,7 +23,7 @@ export interface HolderOptions {
   order: readonly [LockName, LockName];
   locks: Readonly<Record<LockName, Lock>>;
   /** Resolves when both hold their first lock. */
-  bothHold: () => Promise<unknown>;
+  bothHold: (signal: AbortSignal) => Promise<unknown>;
   tell: Tell;
   /** Aborted, it ends the wait for the second lock. */
   broken: AbortSignal;
@@ -52,7 +52,7 @@ export async function holdBoth(options: HolderOptions): Promise<void> {
     lease.release();
   };
   let mine = await take(first, signal);
-  await bothHold();
+  await bothHold(signal);
   let other: Lease;
   try {
     other = await take(second, AbortSignal.any([signal, broken]));

@@ -53,13 +53,13 @@ function makeLock(kind: LockKind): Lock | undefined {
   return { none: undefined, lock: new TaskLock(), rlock: new TaskRLock() }[kind];
 }
 
-/** A place where so many wait for each other. */
-function meeting(size: number): () => Promise<unknown> {
+/** A place where so many wait for each other; a signal tells them that one of them will not come. */
+function meeting(size: number): (signal: AbortSignal) => Promise<unknown> {
   const complete = new TaskEvent();
   let arrived = 0;
-  return () => {
+  return (signal) => {
     arrived += 1;
     if (arrived === size) complete.set();
-    return complete.wait();
+    return complete.wait({ signal });
   };
 }

@@ -41,7 +41,7 @@ export interface BuyerOptions {
   /** None means that nobody keeps the buyers apart. */
   lock: Lock | undefined;
   /** Resolves when all buyers have looked. */
-  allLooked: () => Promise<unknown>;
+  allLooked: (signal: AbortSignal) => Promise<unknown>;
   tell: Tell;
   signal: AbortSignal;
 }
@@ -69,7 +69,7 @@ export async function buyTicket(options: BuyerOptions): Promise<boolean> {
   const { number, delayMs, stock, lock, allLooked, tell, signal } = options;
   const who = `buyer ${number}`;
   await tell({ who, step: "sees", left: await stock.read() });
-  await allLooked();
+  await allLooked(signal);
   using _lease = await lock?.acquire({ signal });
   const left = await stock.read();
   if (left === 0) {

@@ -1,6 +1,21 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { conc, inDirectory, records, shell } from "./conc.ts";
 
+Deno.test("lock-demo ends when nobody reads any more, also while its actors wait for each other", async () => {
+  await inDirectory(async (cwd) => {
+    for (const more of ["", "--lock none", "--scenario deadlock", "--scenario reentrant"]) {
+      for (const reach of ["task", "thread"]) {
+        // One of them has come to where they meet, and the others do not.
+        const script = `conc lock-demo --reach ${reach} ${more} | head -1; echo "\${PIPESTATUS[0]}"`;
+        const { stdout, stderr } = await shell(script, { cwd });
+        assertEquals(stderr, "", script);
+        // A short play may be over before the reader is gone.
+        assertMatch(stdout, /^ +[^\n]+\n(141|0)\n$/, script);
+      }
+    }
+  });
+});
+
 for (const reach of ["task", "thread", "host"]) {
   // A process costs more than a Worker, and shows the same.
   const buyers = reach === "host" ? 8 : 20;
