@@ -122,7 +122,8 @@ export class Line {
         if (late !== undefined) return this.#result(late);
         throw signal?.aborted ? signal.reason : this.#timeout(timeoutMs);
       }
-      const dueMs = this.#options.dueMs?.() ?? Infinity;
+      // What is due already waits for who is before us, or was taken: it is no reason to hurry.
+      const dueMs = this.#options.dueMs?.() || Infinity;
       if (!await wakeup.rest(Math.min(leftMs, dueMs), signal)) this.#lookAhead(id);
     }
   }
