@@ -220,12 +220,12 @@ export class Shared implements RLock, Lock, Semaphore, Event, Queue<string> {
 
 /** A message as a line of text; any value that can be cloned can be in it. */
 export function toLine(message: unknown): string {
-  return `${encode(message).toBase64()}\n`;
+  return `${btoa(Array.from(encode(message), (byte) => String.fromCharCode(byte)).join(""))}\n`;
 }
 
 /** The message of a line. */
 export function fromLine(line: string): unknown {
-  return decode(Uint8Array.fromBase64(line));
+  return decode(Uint8Array.from(atob(line), (character) => character.charCodeAt(0)));
 }
 
 /** The lines of a stream. */
