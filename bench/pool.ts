@@ -58,7 +58,8 @@ export default async function pool(): Promise<void> {
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
-  await measureMemory(conc);
+  await measureMemory(conc, ["--dry-run", "echo"]);
+  await measureMemory(conc, ["--kind", "thread", "-k", "-e", "n => n"]);
 }
 
 async function findPeers(directory: string): Promise<Peer[]> {
@@ -152,14 +153,14 @@ function contenders(
 }
 
 /** The peak of the resident memory while a million inputs pass through, as the kernel tells it (proc(5), VmHWM). */
-async function measureMemory(conc: string): Promise<void> {
-  const title = `pool: seq ${MANY} | conc pool --dry-run echo`;
+async function measureMemory(conc: string, words: readonly string[]): Promise<void> {
+  const title = `pool: seq ${MANY} | conc pool ${words.join(" ")}`;
   if (Deno.build.os !== "linux") {
     return console.log(`\n${title}\n  skipped: there is no /proc/PID/status here`);
   }
   const startedMs = performance.now();
   const child = new Deno.Command(conc, {
-    args: ["pool", "--dry-run", "echo"],
+    args: ["pool", ...words],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
@@ -172,7 +173,9 @@ async function measureMemory(conc: string): Promise<void> {
   ]);
   clearInterval(poll);
   const durationMs = performance.now() - startedMs;
-  if (!success || lines !== MANY) throw new Error(`conc pool --dry-run printed ${lines} of ${MANY} lines`);
+  if (!success || lines !== MANY) {
+    throw new Error(`conc pool ${words.join(" ")} printed ${lines} of ${MANY} lines`);
+  }
   const peakMib = peakKib / 1_024;
   printTable(title, [
     ["", "time", "peak", "target"],

@@ -44,9 +44,9 @@ export function processContext(): Context {
   };
 }
 
-/** Says something to people: `conc: text` on stderr. */
+/** Says something to people: `conc: text` on stderr, on a line of its own. */
 export function say(context: Pick<Context, "stderr">, text: string): Promise<void> {
-  return context.stderr.write(`conc: ${text}\n`);
+  return context.stderr.writeLines(`conc: ${text}\n`);
 }
 
 /** Whether to colour what goes to `output`. */

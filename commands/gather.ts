@@ -128,7 +128,7 @@ async function runGather(
   }
   const durationMs = context.monotonic() - startedMs;
   if (flags.timeline) {
-    await context.stderr.write(draw(tasks, ended, startedMs).draw({ columns: context.columns() }));
+    await context.stderr.writeLines(draw(tasks, ended, startedMs).draw({ columns: context.columns() }));
   }
   return await report(context, { ended, flags, durationMs, interruption: interrupts.first.reason });
 }
@@ -185,14 +185,16 @@ function delivery(
   context: Context,
   { task, result, flags, live }: { task: Task; result: Ended; flags: CommonFlags; live: boolean },
 ): Delivery {
-  const head = flags.quiet ? "" : heading(task, result);
-  if (live) return { delivered: () => context.stdout.write(head) };
+  const writeHead = async () => {
+    if (!flags.quiet) await context.stdout.writeLines(heading(task, result));
+  };
+  if (live) return { delivered: writeHead };
   return {
     async print(blocks) {
       if (flags.json) {
         return await context.stdout.writeParts(recordWithOutput(record(context, task, result), blocks));
       }
-      await context.stdout.write(head);
+      await writeHead();
       await context.stdout.writeParts(blocks.stdout.parts());
       await context.stderr.writeParts(blocks.stderr.parts());
     },

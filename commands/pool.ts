@@ -304,7 +304,7 @@ async function runPool(context: Context, flags: PoolFlags & CommonFlags, words: 
     say: (text: string) => say(context, text),
   };
   const run = threads !== undefined && isPlain(flags)
-    ? await openMapping(threads, { ...common, signal: interrupts.first })
+    ? await openMapping(threads, { ...common, tag: flags.tag, signal: interrupts.first })
     : new JobRun({
       ...common,
       template,
@@ -322,7 +322,7 @@ async function runPool(context: Context, flags: PoolFlags & CommonFlags, words: 
       },
     });
   const summary = await supervise(context, { run, flags, interrupts });
-  if (timeline !== undefined) await context.stderr.write(timeline.draw({ columns: context.columns() }));
+  if (timeline !== undefined) await context.stderr.writeLines(timeline.draw({ columns: context.columns() }));
   return await report(context, { summary, flags, durationMs: context.monotonic() - startedMs, interrupts });
 }
 
@@ -345,10 +345,10 @@ async function openMapping(threads: ThreadJobs, options: ThreadMappingOptions): 
 
 /** Whether nothing is asked for that needs to know of each job when it ran, and where. */
 function isPlain(flags: PoolFlags & CommonFlags): boolean {
-  const { json, tag, timeline, retries, delay, rate, load, memfree, timeout, halt } = flags;
+  const { json, timeline, retries, delay, rate, load, memfree, timeout, halt } = flags;
   const { joblog, results, onDone, trace } = flags;
   const details = [delay, rate, load, memfree, timeout, halt, joblog, results, onDone, trace];
-  return !json && !tag && !timeline && retries === 1 && details.every((detail) => detail === undefined);
+  return !json && !timeline && retries === 1 && details.every((detail) => detail === undefined);
 }
 
 /** Enters an attempt into the timeline and the trace. */

@@ -17,6 +17,8 @@ export interface ThreadMappingOptions {
   stdout: Output;
   /** Prints in the order of the inputs. */
   keepOrder: boolean;
+  /** Puts the input before each line. Default false. */
+  tag?: boolean;
   /** Stops it. */
   signal: AbortSignal;
   /** Says something to people. */
@@ -56,7 +58,7 @@ export class ThreadMapping implements Pick<JobRun, "run" | "progress"> {
    * @throws What stopped it: a reader that is gone, a disk that is full, an input that is none.
    */
   async run(): Promise<RunSummary> {
-    const { keepOrder, signal } = this.#options;
+    const { keepOrder, tag = false, signal } = this.#options;
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     const feed = new Feed({
@@ -67,7 +69,7 @@ export class ThreadMapping implements Pick<JobRun, "run" | "progress"> {
       start: async (input: JobInput) => {
         const outcome = await this.#threads.run(input, either);
         either.throwIfAborted();
-        return outcome;
+        return tag && "text" in outcome ? { ...outcome, text: tagged(outcome.text, input) } : outcome;
       },
     });
     let cut = 0;
@@ -104,6 +106,12 @@ export class ThreadMapping implements Pick<JobRun, "run" | "progress"> {
     await this.#lines.flush();
     await this.#options.say(this.#threads.describe(outcome));
   }
+}
+
+/** The same lines, each behind the input and a tab. */
+function tagged(text: string | undefined, { args }: JobInput): string | undefined {
+  const tag = `${args.join(" ")}\t`;
+  return text?.replace(/[^\n]*\n/g, (line) => tag + line);
 }
 
 /** Writes lines as they come; those that come while others are being written go out together. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { textToBytes } from "../bytes.ts";
+import { concatBytes, textToBytes } from "../bytes.ts";
 import { ConcError, reason, SystemError } from "../errors.ts";
 
 /** Nobody reads the stream any more. The command ends quietly, as SIGPIPE would have ended it. */
@@ -19,6 +19,8 @@ export interface ByteSink {
   isTerminal(): boolean;
 }
 
+/** Parts of a piece are written together while they are no longer than this: a write costs more than a copy. */
+const TOGETHER_BYTES = 64 * 2 ** 10;
 /** Behind a line feed and a carriage return a line begins. */
 const LINE_STARTS: readonly number[] = [10, 13];
 
@@ -80,12 +82,26 @@ export class Output {
     return this.writeParts([bytes]);
   }
 
+  /**
+   * Writes a piece that begins a line of its own, also where what was written before it did not end its line.
+   *
+   * @param text Text that is written as UTF-8.
+   * @throws As {@link Output.write} does.
+   */
+  writeLines(text: string): Promise<void> {
+    const isMidLine = () => this.#queue.isMidLine;
+    // Asked when its turn comes.
+    return this.writeParts((function* () {
+      yield textToBytes(isMidLine() ? `\n${text}` : text);
+    })());
+  }
+
   /** Writes a piece that itself comes in parts, such as a job's output; nothing else is written in between. */
   writeParts(parts: Iterable<Uint8Array>): Promise<void> {
     return this.#queue.add(async () => {
       const before = this.beforePiece?.() ?? "";
       if (before !== "") await this.#writeAll(textToBytes(before));
-      for (const part of parts) await this.#writeAll(part);
+      for (const bytes of together(parts)) await this.#writeAll(bytes);
     });
   }
 
@@ -99,5 +115,25 @@ export class Output {
       }
       throw new SystemError(`cannot write to ${this.#name}: ${reason(error)}`, { cause: error });
     }
+  }
+}
+
+/** The same bytes in fewer parts: small ones are joined. */
+function* together(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
+  let joined: Uint8Array[] = [];
+  let joinedBytes = 0;
+  try {
+    for (const part of parts) {
+      if (joinedBytes + part.length > TOGETHER_BYTES) {
+        yield* joined.length > 1 ? [concatBytes(joined)] : joined;
+        joined = [];
+        joinedBytes = 0;
+      }
+      joined.push(part);
+      joinedBytes += part.length;
+    }
+  } finally {
+    // Also when there are no more because reading them failed.
+    yield* joined.length > 1 ? [concatBytes(joined)] : joined;
   }
 }

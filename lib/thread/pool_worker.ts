@@ -190,6 +190,8 @@ function serve({ cell, flushAfterMs, lateMs, name, threadIdKey }: {
   async function load(): Promise<string | undefined> {
     let value: unknown;
     if ("source" in start.fn) {
+      // Parsed between other brackets first: what closes ours, and goes on behind them, is no expression, and none of it is to run.
+      new Function(`[${start.fn.source}\n]`);
       // The function is written by who calls us, to be run: that is what it is for.
       // deno-lint-ignore no-eval
       value = (0, eval)(`(${start.fn.source}\n)\n//# sourceURL=conc:function`);

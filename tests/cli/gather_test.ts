@@ -44,6 +44,21 @@ Deno.test("gather runs tasks at once and prints them in the order given, each un
   });
 });
 
+Deno.test("gather puts a name on a line of its own, whatever was printed before it", async () => {
+  for (const more of [[], ["--stream", "--limit", "1"]]) {
+    const { stdout } = await conc(["gather", ...more, "a=printf 1", "b=printf 2; printf x >&2; exit 1"]);
+    const lines = stdout.split("\n").map((line) => line.replace(/, [\d.]+m?s$/, ""));
+    assertEquals(
+      lines,
+      more.length === 0
+        ? ["== a: exit 0", "1", "== b: exit 1", "2"]
+        : ["a\t1", "== a: exit 0", "b\t2", "== b: exit 1", ""],
+    );
+  }
+  const { stderr } = await conc(["gather", "printf x >&2; exit 1"]);
+  assertEquals(stderr, "x\nconc: 1 of 1 tasks failed\n");
+});
+
 Deno.test("gather -q prints the output alone, and stderr apart", async () => {
   const { stdout, stderr } = await conc(["gather", "-q", "echo out; echo err >&2", "echo two"]);
   assertEquals([stdout, stderr], ["out\ntwo\n", "err\n"]);

@@ -70,6 +70,10 @@ Deno.test("pool --kind thread: what cannot run at all is a usage error in one li
     await Deno.writeTextFile(`${cwd}/broken.js`, "export default n => {");
     const cases: [string[], string][] = [
       [["-e", "n =>"], "cannot run the function 'n =>': SyntaxError: "],
+      [
+        ["-e", "n => n); console.log(n => n"],
+        "cannot run the function 'n => n); console.log(n => n': SyntaxError: ",
+      ],
       [["-e", "42"], "cannot run the function '42': it must be a function: received number"],
       [["-e", "nothing"], "ReferenceError: nothing is not defined"],
       [["-e", " "], "cannot run an empty function"],

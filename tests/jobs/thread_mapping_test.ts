@@ -6,7 +6,7 @@ import { outputs } from "../helpers.ts";
 function open(
   source: string,
   args: string[][],
-  { keepOrder = true, total }: { keepOrder?: boolean; total?: number } = {},
+  { keepOrder = true, tag = false, total }: { keepOrder?: boolean; tag?: boolean; total?: number } = {},
 ) {
   const { stdout, out } = outputs({ pieceBytes: 100 });
   const said: string[] = [];
@@ -20,6 +20,7 @@ function open(
     },
     stdout,
     keepOrder,
+    tag,
     signal: controller.signal,
     say: (text) => {
       said.push(text);
@@ -37,6 +38,15 @@ Deno.test("ThreadMapping prints every result once, in the order of the inputs", 
   assertEquals(out.text, NUMBERS.map(([text]) => `${text}\n`).join(""));
   assertEquals(summary, { succeeded: 2_000, failed: 0, cut: 0, skipped: 0, halted: false, onDoneFailed: 0 });
   assertEquals(mapping.progress, { done: 2_000, failed: 0, running: 0, total: 2_000 });
+});
+
+Deno.test("ThreadMapping puts the input before each line of a result, and before nothing else", async () => {
+  const results = { a: "'one\\ntwo\\r\u2028$&'", b: "''", c: "undefined", d: "[1]" };
+  const cases = Object.entries(results).map(([name, result]) => `${name}: ${result}`).join();
+  const args = [["a", "$1"], ["b"], ["c"], ["d"]];
+  const { mapping, out } = open(`name => ({ ${cases} })[name]`, args, { tag: true });
+  await mapping.run();
+  assertEquals(out.text, "a $1\tone\na $1\ttwo\r\u2028$&\nb\t\nd\t[1]\n");
 });
 
 Deno.test("ThreadMapping counts and says what failed, and prints the rest, also behind results that print nothing", async () => {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
+import { textToBytes } from "../../lib/bytes.ts";
 import { SystemError } from "../../lib/errors.ts";
 import { Output, ReaderGoneError } from "../../lib/report/output.ts";
 import { MemorySink, turn } from "../helpers.ts";
@@ -60,6 +61,16 @@ Deno.test("Output says what the system said of a failed write, and goes on with 
   sink.error = undefined;
   await output.write("y");
   assertEquals(sink.text, "y");
+});
+
+Deno.test("Output writes small parts of a piece together, and never more than 64 KiB of them", async () => {
+  const sink = new MemorySink();
+  const output = new Output(sink, "stdout");
+  await output.writeParts(["{", "", '"stdout":"', "data", '"}\n'].map((text) => textToBytes(text)));
+  assertEquals([sink.text, sink.writes], ['{"stdout":"data"}\n', 1]);
+  const large = new Uint8Array(40_000);
+  await output.writeParts([large, large, large]);
+  assertEquals([sink.bytes.length, sink.writes], [18 + 120_000, 4]);
 });
 
 Deno.test("Output fails one write with what its parts threw, and no other", async () => {

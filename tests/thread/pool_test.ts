@@ -207,6 +207,7 @@ Deno.test("ThreadPool: a function that cannot be loaded fails every task, and is
   const cases: [ConstructorParameters<typeof ThreadPool>[0], RegExp][] = [
     [{ source: "n =>" }, /^cannot run the function 'n =>': SyntaxError: /],
     [{ source: "nothing" }, /: ReferenceError: nothing is not defined$/],
+    [{ source: "n => n), (n => n" }, /^cannot run the function 'n => n\), \(n => n': SyntaxError: /],
     [{ source: "42" }, /^cannot run the function '42': it must be a function: received number$/],
     [{ source: "null" }, /received null$/],
     [{ source: "Deno.exit(1)" }, /: the Worker died: it called Deno.exit\(\)$/],
