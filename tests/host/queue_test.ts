@@ -89,6 +89,18 @@ Deno.test("HostQueue.status() does not count who died while it waited", () =>
     assertEquals(store.all("SELECT * FROM waiters"), []);
   }));
 
+Deno.test("HostQueue.put() with a delay is handed over at its time, though who is at the head of the line does not look", () =>
+  withStore(async (store) => {
+    const queue = texts(store);
+    await using stopped = new Sleeper();
+    lineUpAs(store, { line: "queue:jobs:get", owner: stopped.identity });
+    const behind = queue.receive();
+    await queue.put("late", { delayMs: 50 });
+    await eventually(() => assertEquals(queue.status().leased, 1));
+    await queue.put("next");
+    assertEquals((await behind).item, "next");
+  }));
+
 Deno.test("HostQueue.put() with a delay lets others pass", () =>
   withStore(async (store) => {
     const queue = texts(store);
