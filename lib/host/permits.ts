@@ -110,12 +110,7 @@ export class HostPermits {
 
   /** Takes those who are gone out of the line, too. */
   clearLine(): void {
-    const { owners } = this.#store;
-    const waiting = this.#store.all<{ owner: number }>(
-      "SELECT DISTINCT owner FROM waiters WHERE line = ?",
-      this.#options.object,
-    );
-    for (const { owner } of waiting) if (!owners.lives(owner)) owners.bury(owner);
+    this.#store.owners.buryWaiting(this.#options.object);
     this.clear();
   }
 

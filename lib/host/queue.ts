@@ -537,8 +537,9 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
     return { size, maxSize, unfinished, waitingToPut, waitingToGet, closed };
   }
 
-  /** All that is known of it, at this moment. What dead workers had is given back first. */
+  /** All that is known of it, at this moment. What dead workers had is given back first, and who died while it waited is not counted. */
   status(): HostQueueStatus {
+    this.#store.owners.buryWaiting(`${this.#object}:*`);
     this.#clear();
     return this.#store.write(() => {
       const { kind, maxSize, closed, size, leased, dead } = this.#row();
