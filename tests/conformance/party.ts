@@ -6,6 +6,7 @@
  */
 
 import { BrokenLeaseError, ClosedError, NotHeldError, SystemError, TimeoutError } from "../../lib/errors.ts";
+import { untilClosed } from "../../lib/task/until_closed.ts";
 import { decode, encode } from "../../lib/thread/codec.ts";
 import type {
   Event,
@@ -206,15 +207,8 @@ export class Shared implements RLock, Lock, Semaphore, Event, Queue<string> {
   // deno-lint-ignore no-explicit-any
   statistics = (): Promise<any & RLockStatistics & QueueStatistics> => this.#call("statistics");
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
-    while (true) {
-      try {
-        yield await this.get();
-      } catch (error) {
-        if (error instanceof ClosedError) return;
-        throw error;
-      }
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+    return untilClosed(() => this.get());
   }
 }
 
