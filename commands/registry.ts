@@ -16,17 +16,13 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "Run tasks at once and bring their results together",
     load: async () => (await import("./gather.ts")).default,
   },
-  lock: {
-    brief: "A lock by name: one at a time, whichever process it is",
-    load: async () => (await import("./lock.ts")).default,
-  },
   timer: {
     brief: "Run a command later, at a time of day, every so often, by cron",
     load: async () => (await import("./timer.ts")).default,
   },
-  "lock-demo": {
-    brief: "What locks are for, without one and with one",
-    load: async () => (await import("./lock_demo.ts")).default,
+  lock: {
+    brief: "A lock by name: one at a time, whichever process it is",
+    load: async () => (await import("./lock.ts")).default,
   },
   sem: {
     brief: "A semaphore: at most N at a time",
@@ -39,6 +35,10 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
   queue: {
     brief: "A queue: first in first out, a stack, or by priority",
     load: async () => (await import("./queue.ts")).default,
+  },
+  "lock-demo": {
+    brief: "What locks are for, without one and with one",
+    load: async () => (await import("./lock_demo.ts")).default,
   },
   completions: {
     brief: "Print the completion script for bash, zsh or fish",

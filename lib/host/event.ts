@@ -68,10 +68,7 @@ export class HostEvent implements Event {
 
   /** All events of a store, by their names. Who waited and died is not counted. */
   static list(store: Store): HostEventStatus[] {
-    const waiting = store.all<{ owner: number }>(
-      "SELECT DISTINCT owner FROM waiters WHERE line GLOB 'event:*' AND state = 0",
-    );
-    for (const { owner } of waiting) if (!store.owners.lives(owner)) store.owners.bury(owner);
+    store.owners.buryWaiting("event:*");
     return store.all<EventRow & { waiting: number }>(
       `SELECT *, (SELECT count(*) FROM waiters WHERE line = 'event:' || name AND state = 0) AS waiting
        FROM events ORDER BY name`,

@@ -122,7 +122,8 @@ export class Line {
         if (late !== undefined) return this.#result(late);
         throw signal?.aborted ? signal.reason : this.#timeout(timeoutMs);
       }
-      const dueMs = this.#options.dueMs?.() ?? Infinity;
+      // What is due already waits for who is before us, or was taken: it is no reason to hurry.
+      const dueMs = this.#options.dueMs?.() || Infinity;
       if (!await wakeup.rest(Math.min(leftMs, dueMs), signal)) this.#lookAhead(id);
     }
   }
@@ -232,9 +233,12 @@ export class Line {
     return row.state === GRANTED ? { granted: row.result } : { refused: row.result };
   }
 
-  /** Sees whether who is before us lives, or, at the head, who holds what we wait for. */
+  /**
+   * Sees whether who is before us lives, or, at the head, who holds what we wait for. What time alone has made ready is handed out by
+   * whoever sees it: the head may be stopped.
+   */
   #lookAhead(id: number): void {
-    const { line, clear } = this.#options;
+    const { line, clear, dueMs } = this.#options;
     const before = this.#store.get<{ owner: number }>(
       "SELECT owner FROM waiters WHERE line = ? AND state = 0 AND id < ? ORDER BY id DESC LIMIT 1",
       line,
@@ -245,6 +249,8 @@ export class Line {
       this.#store.write(() => this.serve());
     } else if (!this.#store.owners.lives(before.owner)) {
       this.#store.owners.bury(before.owner);
+    } else if (dueMs?.() === 0) {
+      this.#write(() => this.serve());
     }
   }
 

@@ -79,7 +79,8 @@ export class Owners implements Disposable {
       namespace,
     );
     if (known !== undefined) return known.id;
-    // Whoever comes sweeps up: most processes come once, and leave with nothing.
+    // Whoever comes sweeps up: most processes come once, and leave with nothing, or die before they know what became of their wait.
+    this.#buryDead("SELECT DISTINCT owner FROM waiters WHERE state != 0");
     this.#store.run(
       `DELETE FROM owners WHERE NOT EXISTS (SELECT 1 FROM leases WHERE owner = owners.id)
        AND NOT EXISTS (SELECT 1 FROM waiters WHERE owner = owners.id)`,
@@ -132,10 +133,21 @@ export class Owners implements Disposable {
     });
   }
 
+  /** Buries who waits and is dead, in each line that a pattern of SQL's GLOB names. */
+  buryWaiting(lines: string): void {
+    this.#buryDead("SELECT DISTINCT owner FROM waiters WHERE line GLOB ?", lines);
+  }
+
   /** Stops showing life. */
   [Symbol.dispose](): void {
     clearInterval(this.#beat);
     this.#beat = undefined;
+  }
+
+  #buryDead(sql: string, ...values: string[]): void {
+    for (const { owner } of this.#store.all<{ owner: number }>(sql, ...values)) {
+      if (!this.lives(owner)) this.bury(owner);
+    }
   }
 
   #showLife(): void {

@@ -5,6 +5,7 @@
  */
 
 import type { WaitOptions } from "../primitives.ts";
+import { tooHeavy } from "../task/check.ts";
 import { addLease, dropLease, HostLease, leasesOf } from "./leases.ts";
 import { type Ask, Line, type Outcome } from "./line.ts";
 import type { Store } from "./store.ts";
@@ -110,12 +111,7 @@ export class HostPermits {
 
   /** Takes those who are gone out of the line, too. */
   clearLine(): void {
-    const { owners } = this.#store;
-    const waiting = this.#store.all<{ owner: number }>(
-      "SELECT DISTINCT owner FROM waiters WHERE line = ?",
-      this.#options.object,
-    );
-    for (const { owner } of waiting) if (!owners.lives(owner)) owners.bury(owner);
+    this.#store.owners.buryWaiting(this.#options.object);
     this.clear();
   }
 
@@ -178,12 +174,4 @@ export class HostPermits {
   #lease(token: string): HostLease {
     return new HostLease(this.#store, { token, giveBack: (token) => this.giveBack(token) });
   }
-}
-
-/** Why a weight cannot be acquired. */
-export function tooHeavy(permits: number, weight?: number): RangeError {
-  const received = weight === undefined ? "" : `: received ${weight}`;
-  return new RangeError(
-    `cannot acquire as 'weight' must be at most the number of permits, ${permits}${received}`,
-  );
 }

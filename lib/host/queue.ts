@@ -15,6 +15,7 @@ import type {
   WaitOptions,
 } from "../primitives.ts";
 import { checkCount } from "../task/check.ts";
+import { untilClosed } from "../task/until_closed.ts";
 import { uptimeMs } from "./clock.ts";
 import { checkItem, type ItemOptions, keyOf, type NewItem, packItem, unpackItem } from "./item.ts";
 import { addLease, dropLease, leasesOf } from "./leases.ts";
@@ -537,8 +538,9 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
     return { size, maxSize, unfinished, waitingToPut, waitingToGet, closed };
   }
 
-  /** All that is known of it, at this moment. What dead workers had is given back first. */
+  /** All that is known of it, at this moment. What dead workers had is given back first, and who died while it waited is not counted. */
   status(): HostQueueStatus {
+    this.#store.owners.buryWaiting(`${this.#object}:*`);
     this.#clear();
     return this.#store.write(() => {
       const { kind, maxSize, closed, size, leased, dead } = this.#row();
@@ -559,17 +561,8 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
   }
 
   /** Gets items until the queue is closed and empty. An item counts as gotten: report it with `taskDone` if somebody joins. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    while (true) {
-      let item: T;
-      try {
-        item = await this.get();
-      } catch (error) {
-        if (error instanceof ClosedError) return;
-        throw error;
-      }
-      yield item;
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    return untilClosed(() => this.get());
   }
 
   #define(kind: QueueKind | undefined, maxSize: number | undefined): number {

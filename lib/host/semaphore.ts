@@ -6,11 +6,11 @@
 
 import { NotHeldError, UsageError } from "../errors.ts";
 import type { AcquireOptions, Semaphore, SemaphoreStatistics } from "../primitives.ts";
-import { checkCount } from "../task/check.ts";
+import { checkCount, weightProblem } from "../task/check.ts";
 import { uptimeMs } from "./clock.ts";
 import type { HostLease } from "./leases.ts";
 import type { Identity } from "./owner.ts";
-import { type Holder, HostPermits, type HostWaiter, tooHeavy } from "./permits.ts";
+import { type Holder, HostPermits, type HostWaiter } from "./permits.ts";
 import type { Store } from "./store.ts";
 
 /** Options of {@link HostSemaphore}. */
@@ -175,11 +175,8 @@ export class HostSemaphore implements Semaphore {
   }
 
   #check(weight: number): void {
-    if (!(Number.isSafeInteger(weight) && weight > 0)) {
-      throw new RangeError(`cannot acquire as 'weight' must be a whole number above 0: received ${weight}`);
-    }
-    const permits = this.#count();
-    if (weight > permits) throw tooHeavy(permits, weight);
+    const problem = weightProblem(weight, this.#count());
+    if (problem !== undefined) throw problem;
   }
 
   /** How many permits there are. */

@@ -25,13 +25,15 @@ const LONGEST_NAP_MS = 5;
 const nap = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Where the store is that nobody named: below `XDG_STATE_HOME` (XDG Base Directory Specification), or `~/.local/state`.
+ * Where the store is that nobody named: below `XDG_STATE_HOME`, or `~/.local/state`. A relative path in the variable does not count (XDG
+ * Base Directory Specification): two who stand in different directories would not share a store.
  *
  * @throws {UsageError} If neither it nor HOME is set.
  */
 export function defaultStorePath(env: { get(name: string): string | undefined }): string {
   const home = env.get("HOME");
-  const state = env.get("XDG_STATE_HOME") || (home ? `${home}/.local/state` : undefined);
+  const named = env.get("XDG_STATE_HOME");
+  const state = named?.startsWith("/") ? named : home ? `${home}/.local/state` : undefined;
   if (state === undefined) {
     throw new UsageError("cannot find the store as HOME is not set: name a file with --store or CONC_STORE");
   }
@@ -267,6 +269,9 @@ function storeError(error: unknown, path: string): SystemError {
       /unable to open|permission denied/i,
       "it cannot be opened: check the permissions of it and its directory",
     ],
+    [/not a directory/i, "a part of its path is no directory: name another file"],
+    [/is a directory/i, "it is a directory: name a file"],
+    [/no such file|name too long/i, `${text}: name another file`],
     [/disk I\/O error/, "the disk does not read or write it: check the disk, and whether it is full"],
   ];
   const problem = known.find(([pattern]) => pattern.test(text))?.[1] ?? text;

@@ -1,5 +1,5 @@
 /**
- * The checks that the primitives of one event loop have in common.
+ * The checks that the primitives have in common, at every reach.
  *
  * @module
  */
@@ -22,4 +22,25 @@
 export function checkCount(action: string, { name, value }: { name: string; value: number }): void {
   if (Number.isSafeInteger(value) && value > 0) return;
   throw new RangeError(`cannot ${action} as '${name}' must be a whole number above 0: received ${value}`);
+}
+
+/**
+ * Why a weight cannot be acquired; undefined if it can.
+ *
+ * @param weight How many permits are wanted.
+ * @param permits How many there are.
+ */
+export function weightProblem(weight: number, permits: number): RangeError | undefined {
+  if (!(Number.isSafeInteger(weight) && weight > 0)) {
+    return new RangeError(`cannot acquire as 'weight' must be a whole number above 0: received ${weight}`);
+  }
+  return weight > permits ? tooHeavy(permits, weight) : undefined;
+}
+
+/** That there are not so many permits; `weight` is left out where it is not known any more. */
+export function tooHeavy(permits: number, weight?: number): RangeError {
+  const received = weight === undefined ? "" : `: received ${weight}`;
+  return new RangeError(
+    `cannot acquire as 'weight' must be at most the number of permits, ${permits}${received}`,
+  );
 }

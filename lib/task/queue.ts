@@ -17,6 +17,7 @@ import type {
   WaitOptions,
 } from "../primitives.ts";
 import { checkCount } from "./check.ts";
+import { untilClosed } from "./until_closed.ts";
 import { NOT_NOW, WaitingList } from "./waiters.ts";
 
 /** Options of {@link TaskQueue}. */
@@ -226,17 +227,8 @@ export class TaskQueue<T> implements Queue<T> {
   }
 
   /** Gets items until the queue is closed and empty. An item counts as gotten: report it with `taskDone` if somebody joins. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    while (true) {
-      let item: T;
-      try {
-        item = await this.get();
-      } catch (error) {
-        if (error instanceof ClosedError) return;
-        throw error;
-      }
-      yield item;
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    return untilClosed(() => this.get());
   }
 
   get #unfinished(): number {

@@ -5,7 +5,7 @@
  */
 
 import type { AcquireOptions, Lease, Semaphore, SemaphoreStatistics } from "../primitives.ts";
-import { checkCount } from "./check.ts";
+import { checkCount, tooHeavy, weightProblem } from "./check.ts";
 import { Permits } from "./permits.ts";
 
 /**
@@ -52,7 +52,7 @@ export class TaskSemaphore implements Semaphore {
    */
   acquire(options?: AcquireOptions): Promise<Lease> {
     const weight = options?.weight ?? 1;
-    const problem = this.#problem(weight);
+    const problem = weightProblem(weight, this.#size);
     return problem === undefined ? this.#permits.acquire(weight, options) : Promise.reject(problem);
   }
 
@@ -63,7 +63,7 @@ export class TaskSemaphore implements Semaphore {
    * @throws {RangeError} If `weight` is no whole number above 0, or more than there are permits.
    */
   tryAcquire({ weight = 1 }: { weight?: number } = {}): Lease | undefined {
-    const problem = this.#problem(weight);
+    const problem = weightProblem(weight, this.#size);
     if (problem !== undefined) throw problem;
     return this.#permits.tryAcquire(weight);
   }
@@ -86,19 +86,4 @@ export class TaskSemaphore implements Semaphore {
   statistics(): SemaphoreStatistics {
     return { permits: this.#size, available: this.#permits.available, waiting: this.#permits.waiting };
   }
-
-  /** Why this weight cannot be acquired. */
-  #problem(weight: number): RangeError | undefined {
-    if (!(Number.isSafeInteger(weight) && weight > 0)) {
-      return new RangeError(`cannot acquire as 'weight' must be a whole number above 0: received ${weight}`);
-    }
-    return weight > this.#size ? tooHeavy(this.#size, weight) : undefined;
-  }
-}
-
-function tooHeavy(permits: number, weight?: number): RangeError {
-  const received = weight === undefined ? "" : `: received ${weight}`;
-  return new RangeError(
-    `cannot acquire as 'weight' must be at most the number of permits, ${permits}${received}`,
-  );
 }

@@ -6,6 +6,7 @@
 
 import { BrokenLeaseError } from "../errors.ts";
 import type { Lease, WaitOptions } from "../primitives.ts";
+import { tooHeavy } from "../task/check.ts";
 import { type SlotLender, ThreadLease } from "./lease.ts";
 import { Monitor, OWN, REQUEST, SERIAL, STATE, State } from "./monitor.ts";
 import { LINE_WORDS, WaitingLine } from "./waiting_line.ts";
@@ -152,14 +153,6 @@ export function makePermits(buffer: SharedArrayBuffer, permits: number): SharedA
   const words = new Int32Array(buffer);
   words[PERMITS] = words[AVAILABLE] = permits;
   return buffer;
-}
-
-/** Why a weight cannot be acquired. */
-export function tooHeavy(permits: number, weight?: number): RangeError {
-  const received = weight === undefined ? "" : `: received ${weight}`;
-  return new RangeError(
-    `cannot acquire as 'weight' must be at most the number of permits, ${permits}${received}`,
-  );
 }
 
 function ownerDied(what: string): BrokenLeaseError {

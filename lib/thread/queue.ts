@@ -15,6 +15,7 @@ import type {
   WaitOptions,
 } from "../primitives.ts";
 import { checkCount } from "../task/check.ts";
+import { untilClosed } from "../task/until_closed.ts";
 import { Arena, ARENA_WORDS, makeArena } from "./arena.ts";
 import { decode, encode } from "./codec.ts";
 import { type Breakable, checkedHandle, type ThreadHandle } from "./handle.ts";
@@ -304,17 +305,8 @@ export class ThreadQueue<T> implements Queue<T>, Breakable {
   }
 
   /** Gets items until the queue is closed and empty. An item counts as gotten: report it with `taskDone` if somebody joins. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    while (true) {
-      let item: T;
-      try {
-        item = await this.get();
-      } catch (error) {
-        if (error instanceof ClosedError) return;
-        throw error;
-      }
-      yield item;
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    return untilClosed(() => this.get());
   }
 
   get #unfinished(): number {

@@ -5,10 +5,10 @@
  */
 
 import type { AcquireOptions, Lease, Semaphore, SemaphoreStatistics } from "../primitives.ts";
-import { checkCount } from "../task/check.ts";
+import { checkCount, weightProblem } from "../task/check.ts";
 import { type Breakable, checkedHandle, type ThreadHandle } from "./handle.ts";
 import { makeMemory } from "./monitor.ts";
-import { makePermits, MOST_PERMITS, SharedPermits, tooHeavy } from "./permits.ts";
+import { makePermits, MOST_PERMITS, SharedPermits } from "./permits.ts";
 
 /** Options of {@link ThreadSemaphore}. */
 export interface ThreadSemaphoreOptions {
@@ -80,7 +80,7 @@ export class ThreadSemaphore implements Semaphore, Breakable {
    */
   acquire(options?: AcquireOptions): Promise<Lease> {
     const weight = options?.weight ?? 1;
-    const problem = this.#problem(weight);
+    const problem = weightProblem(weight, this.#permits.permits);
     return problem === undefined ? this.#permits.acquire(weight, options) : Promise.reject(problem);
   }
 
@@ -93,7 +93,7 @@ export class ThreadSemaphore implements Semaphore, Breakable {
    * @throws {TimeoutError} If `timeoutMs` ran out.
    */
   acquireSync({ weight = 1, timeoutMs }: { weight?: number; timeoutMs?: number } = {}): Lease {
-    const problem = this.#problem(weight);
+    const problem = weightProblem(weight, this.#permits.permits);
     if (problem !== undefined) throw problem;
     return this.#permits.acquireSync(weight, timeoutMs);
   }
@@ -106,7 +106,7 @@ export class ThreadSemaphore implements Semaphore, Breakable {
    * @throws {SystemError} If as many as `capacity` hold or wait already.
    */
   tryAcquire({ weight = 1 }: { weight?: number } = {}): Lease | undefined {
-    const problem = this.#problem(weight);
+    const problem = weightProblem(weight, this.#permits.permits);
     if (problem !== undefined) throw problem;
     return this.#permits.tryAcquire(weight);
   }
@@ -135,15 +135,6 @@ export class ThreadSemaphore implements Semaphore, Breakable {
   /** Permits, free ones, waiters, at this moment. */
   statistics(): SemaphoreStatistics {
     return this.#permits.statistics();
-  }
-
-  /** Why this weight cannot be acquired. */
-  #problem(weight: number): RangeError | undefined {
-    if (!(Number.isSafeInteger(weight) && weight > 0)) {
-      return new RangeError(`cannot acquire as 'weight' must be a whole number above 0: received ${weight}`);
-    }
-    const { permits } = this.#permits;
-    return weight > permits ? tooHeavy(permits, weight) : undefined;
   }
 }
 

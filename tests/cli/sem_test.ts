@@ -229,7 +229,7 @@ Deno.test("a store that cannot be used is one line that says what to do, and exi
     foreign.close();
     const cases: [string, RegExp][] = [
       [directory, /as it is a directory: name a file\n$/],
-      [`${text}/conc.db`, /: Not a directory\n$/],
+      [`${text}/conc.db`, /: a part of its path is no directory: name another file\n$/],
       [text, /: it is no database: name another file\n$/],
       [
         `${directory}/cut`,

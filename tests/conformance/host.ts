@@ -29,12 +29,22 @@ const TEXTS = {
   decode: (bytes: Uint8Array) => decoder.decode(bytes),
 };
 
-/** A primitive of a store; each store is opened once. */
+/** A store that is opened once, and whose process shows life from now on: what the tests count does not include that. */
+export function openStore(path: string): Store {
+  let store = stores.get(path);
+  if (store === undefined) {
+    const opened = store = new Store(path);
+    stores.set(path, opened);
+    opened.write(() => opened.owners.idOf());
+  }
+  return store;
+}
+
+/** A primitive of a store. */
 export function openSubject(
   { kind, path, name, options }: HostSubject,
 ): HostLock | HostSemaphore | HostEvent | HostQueue<string> {
-  const store = stores.get(path) ?? new Store(path);
-  stores.set(path, store);
+  const store = openStore(path);
   if (kind === "lock") return new HostLock(store, name);
   if (kind === "semaphore") return new HostSemaphore(store, name, options);
   if (kind === "event") return new HostEvent(store, name);

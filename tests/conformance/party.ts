@@ -6,6 +6,7 @@
  */
 
 import { BrokenLeaseError, ClosedError, NotHeldError, SystemError, TimeoutError } from "../../lib/errors.ts";
+import { untilClosed } from "../../lib/task/until_closed.ts";
 import { decode, encode } from "../../lib/thread/codec.ts";
 import type {
   Event,
@@ -206,26 +207,19 @@ export class Shared implements RLock, Lock, Semaphore, Event, Queue<string> {
   // deno-lint-ignore no-explicit-any
   statistics = (): Promise<any & RLockStatistics & QueueStatistics> => this.#call("statistics");
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
-    while (true) {
-      try {
-        yield await this.get();
-      } catch (error) {
-        if (error instanceof ClosedError) return;
-        throw error;
-      }
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
+    return untilClosed(() => this.get());
   }
 }
 
 /** A message as a line of text; any value that can be cloned can be in it. */
 export function toLine(message: unknown): string {
-  return `${encode(message).toBase64()}\n`;
+  return `${btoa(Array.from(encode(message), (byte) => String.fromCharCode(byte)).join(""))}\n`;
 }
 
 /** The message of a line. */
 export function fromLine(line: string): unknown {
-  return decode(Uint8Array.fromBase64(line));
+  return decode(Uint8Array.from(atob(line), (character) => character.charCodeAt(0)));
 }
 
 /** The lines of a stream. */

@@ -226,6 +226,7 @@ conform("Queue.put() that is cancelled puts nothing, and leaves its place to tho
     await settled([waits[0]!, waits[2]!]);
     assertEquals(waits.map(({ reason }) => reason), ["enough", undefined, "enough"]);
     assertEquals([await queue.get(), await queue.get()], ["a", "c"]);
+    await waits[1]!.promise;
     await reaching(queue, { size: 0, waitingToPut: 0 });
   },
 });

@@ -19,7 +19,7 @@ import { ThreadSemaphore } from "../../lib/thread/semaphore.ts";
 import type { HostEvent } from "../../lib/host/event.ts";
 import type { HostLock } from "../../lib/host/lock.ts";
 import type { HostSemaphore } from "../../lib/host/semaphore.ts";
-import { type HostSubject, openSubject } from "./host.ts";
+import { type HostSubject, openStore, openSubject } from "./host.ts";
 import { Parties, type PartyChannel, Shared, startProcess } from "./party.ts";
 
 /** Makes fresh primitives. What has `Symbol.asyncDispose` is disposed of after its test. */
@@ -78,6 +78,7 @@ export const reaches: readonly Reach[] = [
 /** A store for all tests, and a name for each primitive in it. */
 const path = `${await Deno.makeTempDir({ prefix: "conc-conformance-" })}/conc.db`;
 let names = 0;
+openStore(path);
 
 function subject(kind: HostSubject["kind"], options: HostSubject["options"] = {}): HostSubject {
   return { kind, path, name: `n${++names}`, options };

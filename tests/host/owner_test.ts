@@ -1,8 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
+import { HostEvent } from "../../lib/host/event.ts";
 import { addLease } from "../../lib/host/leases.ts";
 import { identityOf, LEASE_VARIABLE, thisProcess } from "../../lib/host/owner.ts";
 import { HostSemaphore } from "../../lib/host/semaphore.ts";
 import { eventually, lives } from "../cli/conc.ts";
+import { names } from "../helpers.ts";
 import { lineUpAs, Sleeper, withStore } from "./stores.ts";
 
 const ignore = Deno.build.os !== "linux";
@@ -79,6 +81,25 @@ Deno.test("Owners.idOf() sweeps up who neither holds nor waits any more", async 
     semaphore.release(token);
     store.write(() => store.owners.idOf());
     assertEquals(pids(), [Deno.pid]);
+  });
+});
+
+Deno.test("Owners.idOf() sweeps up what a dead one was granted and did not live to know", async () => {
+  await withStore(async (store, directory) => {
+    await using dead = new Sleeper();
+    await using alive = new Sleeper();
+    const event = new HostEvent(store, "ready");
+    const gone = lineUpAs(store, { line: "event:ready", owner: dead.identity });
+    const kept = lineUpAs(store, { line: "event:ready", owner: alive.identity });
+    await Deno.mkdir(`${directory}/conc.db-wake`);
+    await Deno.writeTextFile(`${directory}/conc.db-wake/${gone}`, "");
+    event.set();
+    await dead.kill();
+    store.write(() => store.owners.idOf());
+    assertEquals(store.all<{ id: number }>("SELECT id FROM waiters").map(({ id }) => id), [kept]);
+    assertEquals(names(`${directory}/conc.db-wake`), []);
+    const pids = store.all<{ pid: number }>("SELECT pid FROM owners ORDER BY id").map(({ pid }) => pid);
+    assertEquals(pids, [alive.pid, Deno.pid]);
   });
 });
 

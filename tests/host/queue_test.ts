@@ -9,6 +9,7 @@ import { type Codec, HostQueue, type HostQueueOptions } from "../../lib/host/que
 import { Store } from "../../lib/host/store.ts";
 import type { QueueKind } from "../../lib/primitives.ts";
 import { eventually, follow } from "../conformance/waits.ts";
+import { lineUpAs, Sleeper } from "./stores.ts";
 
 const TEXT: Codec<string> = {
   encode: (item) => new TextEncoder().encode(item),
@@ -70,6 +71,34 @@ Deno.test("HostQueue.put() with a delay is not gotten before its time, on the cl
       Date.now = now;
     }
     assert(uptimeMs() - putMs >= 150);
+  }));
+
+Deno.test("HostQueue.status() does not count who died while it waited", () =>
+  withStore(async (store) => {
+    const queue = texts(store, { maxSize: 1 });
+    await using getter = new Sleeper();
+    await using joiner = new Sleeper();
+    await using putter = new Sleeper();
+    lineUpAs(store, { line: "queue:jobs:get", owner: getter.identity });
+    lineUpAs(store, { line: "queue:jobs:put", owner: putter.identity });
+    lineUpAs(store, { line: "queue:jobs:join", owner: joiner.identity });
+    const waiting = () => [queue.status().waitingToGet, queue.status().waitingToPut];
+    assertEquals(waiting(), [1, 1]);
+    for (const sleeper of [getter, putter, joiner]) await sleeper.kill();
+    assertEquals(waiting(), [0, 0]);
+    assertEquals(store.all("SELECT * FROM waiters"), []);
+  }));
+
+Deno.test("HostQueue.put() with a delay is handed over at its time, though who is at the head of the line does not look", () =>
+  withStore(async (store) => {
+    const queue = texts(store);
+    await using stopped = new Sleeper();
+    lineUpAs(store, { line: "queue:jobs:get", owner: stopped.identity });
+    const behind = queue.receive();
+    await queue.put("late", { delayMs: 50 });
+    await eventually(() => assertEquals(queue.status().leased, 1));
+    await queue.put("next");
+    assertEquals((await behind).item, "next");
   }));
 
 Deno.test("HostQueue.put() with a delay lets others pass", () =>

@@ -15,7 +15,9 @@ Deno.test("defaultStorePath() is below XDG_STATE_HOME, or the home directory", (
   assertEquals(path({ HOME: "/home/a" }), "/home/a/.local/state/conc/conc.db");
   assertEquals(path({ HOME: "/home/a", XDG_STATE_HOME: "/s" }), "/s/conc/conc.db");
   assertEquals(path({ HOME: "/home/a", XDG_STATE_HOME: "" }), "/home/a/.local/state/conc/conc.db");
+  assertEquals(path({ HOME: "/home/a", XDG_STATE_HOME: "s" }), "/home/a/.local/state/conc/conc.db");
   assertThrows(() => path({}), UsageError, "HOME is not set");
+  assertThrows(() => path({ XDG_STATE_HOME: "s" }), UsageError, "HOME is not set");
 });
 
 Deno.test("new Store() makes its directory and file for its user only", () => {
@@ -112,7 +114,9 @@ Deno.test("a store that cannot be used is a SystemError of one line that says wh
       [`${directory}/newer`, /of a newer conc: upgrade this one$/],
       [`${directory}/foreign`, /another program's database: name another file$/],
       [`${directory}/text`, /it is no database: name another file$/],
-      [`${directory}/text/conc.db`, /: Not a directory$/],
+      [`${directory}/text/conc.db`, /: a part of its path is no directory: name another file$/],
+      [`${directory}/new/`, /: it is a directory: name a file$/],
+      [`${directory}/${"n".repeat(300)}`, /: File name too long: name another file$/],
     ];
     for (const [path, message] of cases) {
       const error = assertThrows(() => new Store(path), SystemError);

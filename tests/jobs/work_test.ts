@@ -4,9 +4,13 @@ import { SpawnError } from "../../lib/errors.ts";
 import { Admission } from "../../lib/jobs/admission.ts";
 import { Template } from "../../lib/jobs/template.ts";
 import { type WorkItem, WorkRun, type WorkRunOptions, type WorkSource } from "../../lib/jobs/work.ts";
+import { adoptsOrphans } from "../../lib/process/descendants.ts";
 import { ReaderGoneError } from "../../lib/report/output.ts";
 import { eventually } from "../conformance/waits.ts";
 import { outputs } from "../helpers.ts";
+
+// Loads libc once and for all, before a test counts what it opens.
+adoptsOrphans();
 
 /** Hands out items, and keeps what is said of them. */
 class Items implements WorkSource {
