@@ -10,9 +10,10 @@ import { HostEvent } from "../lib/host/event.ts";
 import { processProbe } from "../lib/host/process_probe.ts";
 import type { Store } from "../lib/host/store.ts";
 import { probeCommand } from "../lib/jobs/command_probe.ts";
+import { parseAddress } from "../lib/net/address.ts";
 import { FileChanges } from "../lib/net/file_changes.ts";
 import { LogProbe, probeFile } from "../lib/net/file_probe.ts";
-import { type Address, probeHttp, probeTcp, probeUnix } from "../lib/net/probe.ts";
+import { probeHttp, probeTcp, probeUnix } from "../lib/net/probe.ts";
 import type { Look, PollOptions, Probe } from "../lib/time/poll.ts";
 import { parseCount } from "../lib/units.ts";
 import { isScheme, type Scheme } from "./event_name.ts";
@@ -53,7 +54,6 @@ export interface Surroundings {
 
 /** How often a process is looked at, or an event that is to be cleared. */
 const CHEAP_POLL_MS = 50;
-const HIGHEST_PORT = 65_535;
 
 const FORMS =
   "an event's NAME, tcp:HOST:PORT, http(s)://…, unix:PATH, file:PATH, pid:N, log:FILE=~REGEXP or cmd:COMMAND";
@@ -178,19 +178,6 @@ function pause(limitMs: number, signal?: AbortSignal): Promise<void> {
 function url(text: string): Omit<Target, "text"> {
   if (!/^https?:\/\/[^/]/i.test(text) || !URL.canParse(text)) throw new UsageError("this is no URL");
   return asked((signal) => probeHttp(text, signal));
-}
-
-/** `HOST:PORT`; an IPv6 address stands in brackets. The slashes of a URL may stand before it. */
-function parseAddress(text: string): Address {
-  const [, ipv6, name, digits = ""] = /^(?:\/\/)?(?:\[([\da-f:.%]+)\]|([^:[\]/\s]+)):(.*)$/is.exec(text) ??
-    [];
-  const hostname = ipv6 ?? name;
-  if (hostname === undefined) {
-    throw new UsageError("it must be tcp:HOST:PORT, with an IPv6 address in brackets");
-  }
-  const port = /^\d+$/.test(digits) ? Number(digits) : NaN;
-  if (port >= 1 && port <= HIGHEST_PORT) return { hostname, port };
-  throw new UsageError(`a port must be from 1 to ${HIGHEST_PORT}: received '${digits}'`);
 }
 
 function parsePath(text: string): string {

@@ -7,13 +7,7 @@
 import { abortable } from "@std/async/abortable";
 import { reason } from "../errors.ts";
 import type { Look } from "../time/poll.ts";
-
-/** Where a TCP server is. */
-export interface Address {
-  /** A name, or an IP address without brackets. */
-  hostname: string;
-  port: number;
-}
+import { type Address, addressesOf } from "./address.ts";
 
 /** What goes wrong, as the runtime says it, and in our words. */
 const PROBLEMS: readonly [RegExp, string][] = [
@@ -50,8 +44,7 @@ const PROBLEMS: readonly [RegExp, string][] = [
  * ```
  */
 export async function probeTcp({ hostname, port }: Address, signal: AbortSignal): Promise<Look> {
-  // Older runtimes try only the first address of a name, which need not be the one where the server is.
-  const [first, ...others] = /^localhost\.?$/i.test(hostname) ? ["127.0.0.1", "::1"] : [hostname];
+  const [first, ...others] = addressesOf(hostname);
   const look = (hostname: string) => lookAtConnection(() => Deno.connect({ hostname, port }), signal);
   const found = await look(first!);
   if (found.holds) return found;

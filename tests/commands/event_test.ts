@@ -20,11 +20,11 @@ Deno.test("conc event refuses bad input with one clear line, before it waits for
     [["wait", "ftp://u:pw@x"], `cannot wait for 'ftp://u:…@x' as there is no such kind: ${FORMS}`],
     [
       ["wait", "tcp:db"],
-      "cannot wait for 'tcp:db': it must be tcp:HOST:PORT, with an IPv6 address in brackets",
+      "cannot wait for 'tcp:db': an address must be HOST:PORT, an IPv6 address in brackets: received 'db'",
     ],
     [
       ["wait", "tcp:::1:80"],
-      "cannot wait for 'tcp:::1:80': it must be tcp:HOST:PORT, with an IPv6 address in brackets",
+      "cannot wait for 'tcp:::1:80': an address must be HOST:PORT, an IPv6 address in brackets: received '::1:80'",
     ],
     [["wait", "tcp:db:0"], "cannot wait for 'tcp:db:0': a port must be from 1 to 65535: received '0'"],
     [
