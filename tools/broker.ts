@@ -46,7 +46,12 @@ kill)
   ;;
 end)
   "$0" kill
-  epmd -kill >/dev/null 2>&1 || true
+  # It stays as long as it knows of a node, and learns of a death a moment later.
+  tries=0
+  while epmd -names >/dev/null 2>&1 && [ $tries -lt 250 ]; do
+    epmd -kill >/dev/null 2>&1 || sleep 0.02
+    tries=$((tries + 1))
+  done
   ;;
 ctl)
   shift

@@ -71,7 +71,7 @@ export function requestError(
 ): ConcError {
   if (error instanceof SystemError || error instanceof TimeoutError) return error;
   const problems: Readonly<Record<string, string>> = {
-    PRECONDITION_FAILED: `it exists with other properties: ${detail(error)}: delete it, or use another name`,
+    PRECONDITION_FAILED: preconditionProblem(error),
     ACCESS_REFUSED:
       `user '${address.user}' may not do that in vhost '${address.vhost}': grant the permission`,
     NOT_FOUND: "it is not there: it was deleted, or never made",
@@ -128,9 +128,17 @@ function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/** What a broker says about properties that differ, without what the message says already. */
-function detail(error: unknown): string {
-  return text(error).replace(/^.*PRECONDITION_FAILED - /, "").replace(/ for queue '.*?' in vhost '.*?'/, "");
+/** A code with many meanings: a queue is declared with other properties, what was delivered is settled twice, or not in time. */
+function preconditionProblem(error: unknown): string {
+  const said = text(error).replace(/^.*PRECONDITION_FAILED - /, "");
+  if (/^inequivalent/.test(said)) {
+    const difference = said.replace(/ for queue '.*?' in vhost '.*?'/, "");
+    return `it exists with other properties: ${difference}: delete it, or use another name`;
+  }
+  if (/acknowledgement .*timed out/.test(said)) {
+    return "it was held longer than the broker allows: raise its consumer_timeout";
+  }
+  return said;
 }
 
 function text(error: unknown): string {
