@@ -71,12 +71,10 @@ export class EchoLoop {
    */
   async run({ signal, killSignal }: { signal: AbortSignal; killSignal: AbortSignal }): Promise<void> {
     const ended = new AbortController();
-    const anyEnd = AbortSignal.any([ended.signal, killSignal]);
-    const stopped = AbortSignal.any([signal, killSignal]);
     const accepting = this.#accept();
-    const looking = this.#closeIdle(anyEnd);
+    const looking = this.#closeIdle(ended.signal);
     try {
-      await whenAborted(stopped);
+      await firstAborted([signal, killSignal]);
       await this.#emptyBacklog(killSignal);
       this.#closing.abort();
       this.#listener.close();
@@ -211,9 +209,12 @@ async function rest(ms: number, signal: AbortSignal): Promise<boolean> {
   }
 }
 
-function whenAborted(signal: AbortSignal): Promise<void> {
+/** Waits for one of the signals. `AbortSignal.any` would be lost: older runtimes collect such a signal though somebody listens to it. */
+function firstAborted(signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    for (const signal of signals) {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    }
   });
 }
