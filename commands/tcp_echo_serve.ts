@@ -151,6 +151,8 @@ async function runServe(context: Context, flags: TcpServeFlags & CommonFlags): P
   const { idleTimeout, drain: drainMs } = flags;
   using announcement = new Announcement(context, flags);
   using interrupts = new Interrupts();
+  const kill = new AbortController();
+  interrupts.second.addEventListener("abort", () => kill.abort(), { once: true });
   const startMs = context.monotonic();
   const server = await serveTcpEcho(endpoint, {
     ...{ transform: flags.transform, line: flags.line, noDelay: flags.noDelay, drainMs, tls },
@@ -158,10 +160,16 @@ async function runServe(context: Context, flags: TcpServeFlags & CommonFlags): P
     idleTimeoutMs: idleTimeout === 0 ? Infinity : idleTimeout,
     bytesPerSecond: flags.limitRate ?? Infinity,
     signal: interrupts.first,
-    killSignal: interrupts.second,
+    killSignal: kill.signal,
     notice: (text) => void notify(context, flags, text).catch(() => {}),
   });
-  await announcement.make(server.endpoint);
+  try {
+    await announcement.make(server.endpoint);
+  } catch (error) {
+    kill.abort();
+    await server.ended;
+    throw error;
+  }
   interrupts.first.addEventListener("abort", () => {
     const { open } = server.statistics();
     if (open === 0 || flags.quiet || flags.json) return;
@@ -224,7 +232,9 @@ async function summarize(
     const { connections, bytesIn, bytesOut, errors } = statistics;
     await say(
       context,
-      `${connections} connections, ${bytesIn} bytes in, ${bytesOut} bytes out, ${errors} errors`,
+      `${connections} ${
+        connections === 1 ? "connection" : "connections"
+      }, ${bytesIn} bytes in, ${bytesOut} bytes out, ${errors} ${errors === 1 ? "error" : "errors"}`,
     );
   }
 }
