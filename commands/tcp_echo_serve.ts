@@ -65,8 +65,7 @@ errors, signal, durationMs.`,
       does: "At a Unix socket, line by line",
     },
     {
-      line:
-        "conc tcp-echo serve --event up -q & conc event wait up --timeout 5s; kill $!; conc event clear up",
+      line: "conc tcp-echo serve --event up & conc event wait up --timeout 9s; kill $!",
       does: "Let a script wait for it",
     },
     {
