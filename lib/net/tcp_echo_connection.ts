@@ -54,6 +54,7 @@ export class EchoConnection {
   #isHalfClosed = false;
   #isReading = false;
   #isFinishing = false;
+  #isLast = false;
   #isClosed = false;
   /** Whether something came or went since this was last set to false. */
   isActive = true;
@@ -104,6 +105,12 @@ export class EchoConnection {
     if (this.#isClosed || this.#isFinishing) return;
     this.#isFinishing = true;
     void this.#sayGoodbye();
+  }
+
+  /** Reads no more from a client that never pauses: it is finished when what was received has gone back. */
+  finishSoon(): void {
+    if (this.isDone) this.finish();
+    else this.#isLast = true;
   }
 
   /** Closes the connection at once, whatever is not sent back. */
@@ -168,6 +175,7 @@ export class EchoConnection {
     if (this.#isHalfClosed) return void this.#end();
     this.#grow();
     this.#read();
+    if (this.#isLast) this.finish();
   };
 
   async #writeCounted(bytes: Uint8Array): Promise<number> {

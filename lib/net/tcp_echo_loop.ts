@@ -30,7 +30,7 @@ const BACKLOG_LIMIT_MS = 200;
 const BACKLOG_QUIET_MS = 5;
 /** When time is up, a client has sent all that counts once nothing has come for so long; and for so long all this may last. */
 const QUIET_MS = 20;
-const FINISH_LIMIT_MS = 500;
+const FINISH_LIMIT_MS = 300;
 
 /**
  * Invariants: a connection is served from when it is accepted until it is closed; what a client had sent when the drain's time was up is
@@ -184,6 +184,8 @@ export class EchoLoop {
         if (connection.isDone && !connection.isActive) connection.finish();
       }
     }
+    for (const connection of this.#connections) connection.finishSoon();
+    await this.#untilClosed(performance.now() + FINISH_LIMIT_MS, killSignal);
   }
 
   async #untilClosed(endMs: number, killSignal: AbortSignal): Promise<void> {
