@@ -36,6 +36,10 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "A queue: first in first out, a stack, or by priority",
     load: async () => (await import("./queue.ts")).default,
   },
+  "tcp-echo": {
+    brief: "An echo over TCP: is the path open, and how long does it take",
+    load: async () => (await import("./tcp_echo.ts")).default,
+  },
   "lock-demo": {
     brief: "What locks are for, without one and with one",
     load: async () => (await import("./lock_demo.ts")).default,
