@@ -148,7 +148,7 @@ async function runServe(context: Context, flags: TcpServeFlags & CommonFlags): P
   const endpoint = endpointOf(flags);
   const tls = await readIdentity(flags);
   const { idleTimeout, drain: drainMs } = flags;
-  using announcement = new Announcement(context, flags);
+  await using announcement = await Announcement.open(context, flags);
   using interrupts = new Interrupts();
   const kill = new AbortController();
   interrupts.second.addEventListener("abort", () => kill.abort(), { once: true });

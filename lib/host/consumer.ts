@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal } from "../abort.ts";
 import { ClosedError, NotHeldError } from "../errors.ts";
 import type { Consumer, ConsumerOptions, Delivery, GiveBackOptions, Received } from "../named.ts";
 import { guardVariables } from "./leases.ts";
@@ -28,7 +29,7 @@ export class HostConsumer implements Consumer {
   readonly #terms: ReceiveOptions;
   readonly #options: ConsumerOptions;
   readonly #end = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #either: EitherSignal;
   readonly #held = new Set<string>();
   readonly #beat: ReturnType<typeof setInterval> | undefined;
   #settled: { token: string; write: () => void }[] = [];
@@ -47,7 +48,7 @@ export class HostConsumer implements Consumer {
       ...(leaseMs !== undefined && { leaseMs }),
       ...(command !== undefined && { command }),
     };
-    this.#signal = AbortSignal.any([this.#end.signal, ...(signal === undefined ? [] : [signal])]);
+    this.#either = new EitherSignal(this.#end.signal, signal);
     if (leaseMs !== undefined) {
       this.#beat = setInterval(() => this.#extend(leaseMs), leaseMs / BEATS_PER_LEASE);
     }
@@ -65,7 +66,7 @@ export class HostConsumer implements Consumer {
     const { promise: turn, resolve: pass } = Promise.withResolvers<void>();
     const before = this.#turn;
     try {
-      if (this.#signal.aborted) return undefined;
+      if (this.#either.signal.aborted) return undefined;
       const ready = this.#store.write(() => {
         this.#flush();
         return this.#tryReceive();
@@ -75,10 +76,10 @@ export class HostConsumer implements Consumer {
       if (this.#options.untilEmpty) this.#joined ??= this.#join();
       this.#turn = turn;
       await before;
-      return this.#hold(await this.#queue.receive({ ...this.#terms, signal: this.#signal }));
+      return this.#hold(await this.#queue.receive({ ...this.#terms, signal: this.#either.signal }));
     } catch (error) {
       if (this.#failure !== undefined) throw this.#failure.error;
-      if (this.#signal.aborted || error instanceof ClosedError) return undefined;
+      if (this.#either.signal.aborted || error instanceof ClosedError) return undefined;
       throw error;
     } finally {
       pass();
@@ -114,6 +115,7 @@ export class HostConsumer implements Consumer {
     clearInterval(this.#beat);
     clearTimeout(this.#timer);
     this.#end.abort();
+    this.#either[Symbol.dispose]();
   }
 
   /** Does not throw for a queue that is closed: what was settled in the same transaction stays. */
@@ -179,11 +181,11 @@ export class HostConsumer implements Consumer {
 
   async #join(): Promise<void> {
     try {
-      await this.#queue.join({ signal: this.#signal });
+      await this.#queue.join({ signal: this.#either.signal });
       this.#end.abort();
     } catch (error) {
       if (error instanceof ClosedError) this.#end.abort();
-      else if (!this.#signal.aborted) this.#fail(error);
+      else if (!this.#either.signal.aborted) this.#fail(error);
     }
   }
 }
