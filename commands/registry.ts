@@ -36,6 +36,10 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "A queue: first in first out, a stack, or by priority",
     load: async () => (await import("./queue.ts")).default,
   },
+  "udp-echo": {
+    brief: "UDP echo: serve, send, measure what gets lost",
+    load: async () => (await import("./udp_echo.ts")).default,
+  },
   "lock-demo": {
     brief: "What locks are for, without one and with one",
     load: async () => (await import("./lock_demo.ts")).default,
