@@ -164,6 +164,7 @@ async function serveInWorker(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   worker.onmessage = ({ data }: MessageEvent<UdpWorkerMessage>) => {
     if (data.type === "notice") noticed(data.notice);
+    else if (data.type === "failed") reject(new Error(data.problem));
     else resolve();
   };
   worker.onerror = (event) => {
@@ -176,9 +177,9 @@ async function serveInWorker(
     endReceiving(fd);
   };
   const start: UdpWorkerStart = { ...options, fd, hasAllAddresses, stop };
-  worker.postMessage(start);
   signal.addEventListener("abort", end, { once: true });
   try {
+    worker.postMessage(start);
     await promise;
   } finally {
     signal.removeEventListener("abort", end);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { reason } from "../errors.ts";
 import { DatagramBatches, type KeptDatagram } from "./udp_batch.ts";
 import type { Counts } from "./udp_counts.ts";
 import { Replies, type ReplyOptions, type UdpNotice } from "./udp_replies.ts";
@@ -21,7 +22,10 @@ export interface UdpWorkerStart extends ReplyOptions {
 }
 
 /** What the Worker says. */
-export type UdpWorkerMessage = { type: "notice"; notice: UdpNotice } | { type: "ended" };
+export type UdpWorkerMessage =
+  | { type: "notice"; notice: UdpNotice }
+  | { type: "ended" }
+  | { type: "failed"; problem: string };
 
 /** How long what has come is answered at the end, if it does not cease to come. */
 const LAST_RECEIVE_MS = 1_000;
@@ -32,13 +36,21 @@ const scope = globalThis as unknown as {
 };
 
 scope.onmessage = ({ data }) => {
-  const datagrams = new DatagramBatches(data.fd, data);
-  const noticed = (notice: UdpNotice) => scope.postMessage({ type: "notice", notice });
-  const replies = new Replies(datagrams, { ...data, noticed });
-  while (Atomics.load(data.stop, 0) === 0) serve(datagrams, replies);
-  drain(data, { datagrams, replies });
-  scope.postMessage({ type: "ended" });
+  try {
+    run(data);
+    scope.postMessage({ type: "ended" });
+  } catch (error) {
+    scope.postMessage({ type: "failed", problem: reason(error) });
+  }
 };
+
+function run(start: UdpWorkerStart): void {
+  const datagrams = new DatagramBatches(start.fd, start);
+  const noticed = (notice: UdpNotice) => scope.postMessage({ type: "notice", notice });
+  const replies = new Replies(datagrams, { ...start, noticed });
+  while (Atomics.load(start.stop, 0) === 0) serve(datagrams, replies);
+  drain(start, { datagrams, replies });
+}
 
 /** Waits for datagrams, or for replies to be due, and sends what is to be sent. */
 function serve(datagrams: DatagramBatches, replies: Replies<KeptDatagram>): void {
