@@ -5,7 +5,7 @@
  */
 
 import { TimeoutError, UsageError } from "../lib/errors.ts";
-import type { HostLease } from "../lib/host/leases.ts";
+import type { JobLease, Reach } from "../lib/named.ts";
 import type { StreamName } from "../lib/process/capture.ts";
 import type { Child, ChildStatus } from "../lib/process/spawn.ts";
 import type { WaitOptions } from "../lib/primitives.ts";
@@ -17,6 +17,7 @@ import type { CommonFlags } from "./declaration.ts";
 import { SUCCESS, TIMEOUT } from "./exit_code.ts";
 import { describeHolders, recordsOf, type Situation } from "./holders.ts";
 import { Interrupts } from "./interrupt.ts";
+import { openReach } from "./reach.ts";
 import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
 import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
 
@@ -30,7 +31,7 @@ export interface Guard<L> {
   /** Waits for it. */
   acquire(options: WaitOptions): Promise<L>;
   /** How it stands. */
-  situation(): Situation;
+  situation(): Promise<Situation>;
 }
 
 /** What a wait came to: what was asked for, or the exit code of giving up. */
@@ -48,22 +49,23 @@ export async function runHolding(
     flags: HoldingFlags & CommonFlags;
     name: string;
     typed: readonly string[];
-    guard: (command: WrappedCommand) => Guard<HostLease>;
+    guard: (command: WrappedCommand, reach: Reach) => Promise<Guard<JobLease>>;
   },
 ): Promise<number> {
   const command = wrappedCommand(typed, flags.shell);
   using interrupts = new Interrupts();
+  await using reach = await openReach(context, flags);
   const acquired = await acquire(context, {
     flags,
     signal: interrupts.first,
-    guard: () => makeGuard(command),
+    guard: () => makeGuard(command, reach),
   });
   if ("exitCode" in acquired) return acquired.exitCode;
   const { lease, waitedMs } = acquired;
   let exitCode: number;
   try {
     interrupts.first.throwIfAborted();
-    const env = lease.guard(context.env);
+    const env = await lease.guard(context.env);
     const started = (pid: number) => lease.guards(pid);
     const options = { env, killAfterMs: flags.killAfter, interrupts, started };
     const startedAtMs = context.now();
@@ -98,19 +100,19 @@ export async function acquire<L>(
   { flags, signal, guard: makeGuard }: {
     flags: WaitFlags & CommonFlags;
     signal: AbortSignal;
-    guard: () => Guard<L>;
+    guard: () => Promise<Guard<L>>;
   },
 ): Promise<Acquired<L>> {
   const timeoutMs = waitLimit(flags);
   const startMs = context.monotonic();
-  const guard = makeGuard();
+  const guard = await makeGuard();
   try {
     const lease = await guard.acquire({ signal, timeoutMs });
     return { lease, waitedMs: context.monotonic() - startMs };
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
     if (!(error instanceof TimeoutError)) throw error;
-    const situation = guard.situation();
+    const situation = await guard.situation();
     const exitCode = flags.noWait ? flags.conflictExitCode : TIMEOUT;
     if (flags.json) {
       const cause = flags.noWait ? "conflict" : "timeout";
@@ -155,7 +157,7 @@ export async function printRun(
 }
 
 /** Gives a lease back. What fails here changes nothing for the command, which has ended: a lease of nobody's is found to be free. */
-async function giveBack(context: Context, lease: HostLease): Promise<void> {
+async function giveBack(context: Context, lease: JobLease): Promise<void> {
   try {
     lease.release();
   } catch (error) {

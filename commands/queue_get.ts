@@ -5,14 +5,15 @@
  */
 
 import { TimeoutError } from "../lib/errors.ts";
-import type { Delivery, HostQueue } from "../lib/host/queue.ts";
+import type { Delivery, NamedQueue } from "../lib/named.ts";
 import { formatDuration } from "../lib/time/duration.ts";
-import { parseCount } from "../lib/units.ts";
+import { parseCount, parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
-import { itemLine, items, NULL_ALIASES, NULL_FLAGS, type NullFlags, openQueue } from "./queue_flags.ts";
+import { itemLine, items, NULL_ALIASES, NULL_FLAGS, type NullFlags } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import {
   STORE_FLAGS,
   type StoreFlags,
@@ -68,12 +69,14 @@ async function runGet(
   [name = ""]: string[],
 ): Promise<number> {
   const timeoutMs = waitLimit(flags);
-  const { queue } = openQueue(context, flags, name);
+  parseName(name);
+  await using reach = await openReach(context, flags);
+  const queue = await reach.queue(name);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
   for (let got = 0; got < flags.count;) {
     signal.throwIfAborted();
-    let batch = queue.receiveMany(Math.min(BATCH_ITEMS, flags.count - got), { maxBytes: BATCH_BYTES });
+    let batch = await queue.receiveMany(Math.min(BATCH_ITEMS, flags.count - got), { maxBytes: BATCH_BYTES });
     if (batch.length === 0) {
       try {
         batch = [await queue.receive({ timeoutMs, signal })];
@@ -92,7 +95,7 @@ async function runGet(
 async function print(
   context: Context,
   { queue, batch, flags }: {
-    queue: HostQueue;
+    queue: NamedQueue;
     batch: readonly Delivery<Uint8Array>[];
     flags: GetFlags & CommonFlags;
   },
@@ -104,8 +107,8 @@ async function print(
       printed += 1;
     }
   } finally {
-    queue.ack(...batch.slice(0, printed).map(({ token }) => token));
-    for (const { token } of batch.slice(printed)) queue.giveBack(token, { counts: false });
+    await queue.ack(...batch.slice(0, printed).map(({ token }) => token));
+    for (const { token } of batch.slice(printed)) await queue.giveBack(token, { counts: false });
   }
 }
 

@@ -6,15 +6,17 @@
 
 import { bytesToText, textToBytes } from "../lib/bytes.ts";
 import { InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
-import type { HostQueue } from "../lib/host/queue.ts";
+import type { NamedQueue } from "../lib/named.ts";
 import { readRecords } from "../lib/jobs/lines.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
+import { parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
-import { items, NULL_ALIASES, NULL_FLAGS, type NullFlags, openQueue } from "./queue_flags.ts";
+import { items, NULL_ALIASES, NULL_FLAGS, type NullFlags } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import {
   STORE_FLAGS,
   type StoreFlags,
@@ -100,7 +102,9 @@ async function runPut(
   [name = "", ...words]: string[],
 ): Promise<number> {
   const timeoutMs = waitLimit(flags);
-  const { queue } = openQueue(context, flags, name);
+  parseName(name);
+  await using reach = await openReach(context, flags);
+  const queue = await reach.queue(name);
   if (words.length === 0 && context.stdinIsTerminal && !flags.quiet) {
     await say(context, "reading items from the terminal, one a line: Ctrl-D ends them");
   }
@@ -152,7 +156,7 @@ async function fail(
 
 /** Puts items in their order, waiting for room. */
 async function putAll(
-  queue: HostQueue,
+  queue: NamedQueue,
   { batch, flags, timeoutMs, signal, tally }: {
     batch: readonly Uint8Array[];
     flags: PutFlags;
@@ -166,7 +170,7 @@ async function putAll(
   for (let from = 0; from < batch.length;) {
     signal.throwIfAborted();
     const keys = dedup === undefined ? {} : { dedup: keyOf };
-    const { taken, duplicates } = queue.putMany(batch.slice(from), { priority, delayMs, ...keys });
+    const { taken, duplicates } = await queue.putMany(batch.slice(from), { priority, delayMs, ...keys });
     tally.put += taken - duplicates;
     tally.duplicates += duplicates;
     from += taken;

@@ -5,20 +5,20 @@
  */
 
 import { InterruptedError, UsageError } from "../lib/errors.ts";
-import { HostConsumer } from "../lib/host/consumer.ts";
 import { Admission } from "../lib/jobs/admission.ts";
 import { Template } from "../lib/jobs/template.ts";
 import { WorkRun, type WorkSummary } from "../lib/jobs/work.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { parseDuration } from "../lib/time/duration.ts";
-import { parseCount } from "../lib/units.ts";
+import { parseCount, parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
 import { JOBS_FLAG } from "./jobs_flag.ts";
 import { endLeftovers } from "./leftovers.ts";
-import { items, openQueue } from "./queue_flags.ts";
+import { items } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 import { WRAPPED_FLAGS, type WrappedFlags } from "./wrapped.ts";
 
@@ -133,9 +133,12 @@ async function runWork(
     append: !flags.stdin,
     ...(flags.shell !== undefined && { shell: flags.shell }),
   });
-  const { store, queue } = openQueue(context, flags, name);
+  parseName(name);
+  await using reach = await openReach(context, flags);
   using interrupts = new Interrupts();
-  using source = new HostConsumer(store, queue, {
+  const slots = flags.jobs ?? navigator.hardwareConcurrency;
+  using source = await reach.consumer(name, {
+    concurrency: slots,
     ...(flags.lease !== undefined && { leaseMs: flags.lease }),
     untilEmpty: flags.untilEmpty,
     command: typed.join(" "),
@@ -149,7 +152,7 @@ async function runWork(
       if (!(isNews && flags.quiet)) await say(context, text);
     },
     pool: {
-      slots: flags.jobs ?? navigator.hardwareConcurrency,
+      slots,
       admission: new Admission({}),
       ...(flags.timeout !== undefined && { timeout: { ms: flags.timeout } }),
       killAfterMs: flags.killAfter,

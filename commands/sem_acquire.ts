@@ -5,8 +5,8 @@
  */
 
 import { UsageError } from "../lib/errors.ts";
-import { type Identity, identityOf } from "../lib/host/owner.ts";
-import type { LendOptions } from "../lib/host/semaphore.ts";
+import { identityOf } from "../lib/host/owner.ts";
+import type { Identity, LendOptions } from "../lib/named.ts";
 import { readCommand } from "../lib/process/proc.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
@@ -16,14 +16,9 @@ import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { acquire } from "./holding.ts";
 import { Interrupts } from "./interrupt.ts";
-import {
-  openSemaphore,
-  PERMIT_ALIASES,
-  PERMIT_FLAGS,
-  type PermitFlags,
-  semaphoreSituation,
-} from "./sem_flags.ts";
-import { openStore, STORE_FLAGS, type StoreFlags, WAIT_FLAGS, type WaitFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { PERMIT_ALIASES, PERMIT_FLAGS, type PermitFlags, semaphoreSituation } from "./sem_flags.ts";
+import { STORE_FLAGS, type StoreFlags, WAIT_FLAGS, type WaitFlags } from "./store_flags.ts";
 
 type AcquireFlags = StoreFlags & WaitFlags & PermitFlags & { owner?: number; ttl?: number };
 
@@ -79,16 +74,16 @@ async function runAcquire(
   const holder = holderOf(flags);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
-  const semaphore = () => openSemaphore(openStore(context, flags), { name, permits });
-  const guard = () => {
-    const opened = semaphore();
+  await using reach = await openReach(context, flags);
+  const guard = async () => {
+    const semaphore = await reach.semaphore(name, permits === undefined ? {} : { permits });
     return {
       what: `the semaphore '${name}'`,
       acquire: async (options: object) => ({
-        token: await opened.lend({ ...options, ...holder, weight }),
-        giveBack: (token: string) => opened.release(token),
+        token: await semaphore.lend({ ...options, ...holder, weight }),
+        giveBack: (token: string) => semaphore.release(token),
       }),
-      situation: () => semaphoreSituation(name, opened),
+      situation: () => semaphoreSituation(name, semaphore),
     };
   };
   const acquired = await acquire(context, { flags, signal, guard });
@@ -103,7 +98,7 @@ async function runAcquire(
     );
   } catch (error) {
     // Nobody got to know the token.
-    giveBack(token);
+    await giveBack(token);
     throw error;
   }
   return SUCCESS;

@@ -8,14 +8,8 @@ import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { type HoldingFlags, runHolding } from "./holding.ts";
-import {
-  openSemaphore,
-  PERMIT_ALIASES,
-  PERMIT_FLAGS,
-  type PermitFlags,
-  semaphoreSituation,
-} from "./sem_flags.ts";
-import { openStore, STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
+import { PERMIT_ALIASES, PERMIT_FLAGS, type PermitFlags, semaphoreSituation } from "./sem_flags.ts";
+import { STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
 import { WRAPPED_FLAGS } from "./wrapped.ts";
 
 type SemRunFlags = HoldingFlags & PermitFlags;
@@ -56,8 +50,8 @@ function runSemaphore(
   const { permits, weight } = flags;
   return runHolding(context, {
     ...{ flags, name, typed },
-    guard: ({ text }) => {
-      const semaphore = openSemaphore(openStore(context, flags), { name, permits });
+    guard: async ({ text }, reach) => {
+      const semaphore = await reach.semaphore(name, permits === undefined ? {} : { permits });
       return {
         what: `the semaphore '${name}'`,
         acquire: (options) => semaphore.acquire({ ...options, weight, command: text }),

@@ -6,7 +6,7 @@
 
 import type { FlagParametersForType } from "@stricli/core";
 import { UsageError } from "../lib/errors.ts";
-import { defaultStorePath, Store } from "../lib/host/store.ts";
+import { defaultStorePath } from "../lib/host/store.ts";
 import { parseDuration } from "../lib/time/duration.ts";
 import { parseCount } from "../lib/units.ts";
 import type { Context } from "./context.ts";
@@ -54,16 +54,6 @@ export const WAIT_FLAGS: FlagParametersForType<WaitFlags, never> = {
 
 /** Letters for {@link WAIT_FLAGS}. */
 export const WAIT_ALIASES = { E: "conflictExitCode" } as const;
-
-/**
- * Opens the store that a command line names. A program that ends need not close it.
- *
- * @throws {UsageError} If it names none that can be used.
- * @throws {SystemError} If it cannot be used.
- */
-export function openStore(context: Pick<Context, "env">, flags: StoreFlags): Store {
-  return new Store(storePath(context, flags));
-}
 
 /**
  * The file that a command line names: that of `--store`, of CONC_STORE, or the usual one.

@@ -29,7 +29,7 @@ import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
 import { FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
-import { openStore } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
 import type { RepeatFlags, RunFlags } from "./timer_flags.ts";
 
 /** Gives the ticks of a subcommand until the signal is aborted. */
@@ -166,11 +166,12 @@ async function announced(
   { flags, ticks, by }: { flags: RunFlags; ticks: TickSource; by: "set" | "pulse" },
 ): Promise<TickSource> {
   if (flags.event === undefined) return ticks;
-  const { HostEvent } = await import("../lib/host/event.ts");
-  const event = new HostEvent(openStore(context, flags), flags.event);
+  const reach = await openReach(context, flags);
+  const event = await reach.event(flags.event);
   return async function* (options) {
+    await using _reach = reach;
     for await (const tick of ticks(options)) {
-      event[by](iso(tick.scheduledMs));
+      await event[by](iso(tick.scheduledMs));
       yield tick;
     }
   };

@@ -5,7 +5,7 @@
  */
 
 import { BrokenLeaseError, NotHeldError } from "../errors.ts";
-import type { Lease } from "../primitives.ts";
+import type { JobLease } from "../named.ts";
 import { identityOf, LEASE_VARIABLE } from "./owner.ts";
 import type { Store } from "./store.ts";
 
@@ -64,7 +64,7 @@ export function leasesOf(
 }
 
 /** A lease of this process. Invariant: what was granted goes back at most once. */
-export class HostLease implements Lease {
+export class HostLease implements JobLease {
   /** Names it: who knows it can release it. */
   readonly token: string;
   readonly #store: Store;

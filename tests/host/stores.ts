@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Identity, identityOf } from "../../lib/host/owner.ts";
+import { identityOf } from "../../lib/host/owner.ts";
+import type { Identity } from "../../lib/named.ts";
 import { Store, type StoreOptions } from "../../lib/host/store.ts";
 import { inDirectory } from "../cli/conc.ts";
 
