@@ -7,14 +7,15 @@
 
 import type { FlagParametersForType } from "@stricli/core";
 import { reason, SystemError, UsageError } from "../lib/errors.ts";
-import { HostEvent } from "../lib/host/event.ts";
+import type { NamedEvent, Reach } from "../lib/named.ts";
 import { type Endpoint, formatEndpoint, parsePort } from "../lib/net/address.ts";
 import { type Transform, TRANSFORMS } from "../lib/net/transform.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
 import { eventName } from "./event_name.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 /** Flags of everything that serves. */
 export type ServeFlags = StoreFlags & {
@@ -69,24 +70,39 @@ export const SERVE_ALIASES = { p: "port", t: "transform" } as const;
 
 /**
  * Says that a server listens: to people or programs, to who waits for the port file, to who waits for the event. What it needs is opened
- * when it is made, so that what cannot be said is known before anything listens.
+ * before, so that what cannot be said is known before anything listens.
  */
-export class Announcement implements Disposable {
+export class Announcement implements AsyncDisposable {
   readonly #context: Context;
   readonly #flags: ServeFlags & CommonFlags;
-  readonly #event: HostEvent | undefined;
+  readonly #reach: Reach | undefined;
+  readonly #event: NamedEvent | undefined;
   #writtenPort: string | undefined;
 
+  private constructor(
+    context: Context,
+    { flags, reach, event }: {
+      flags: ServeFlags & CommonFlags;
+      reach?: Reach;
+      event?: NamedEvent;
+    },
+  ) {
+    this.#context = context;
+    this.#flags = flags;
+    this.#reach = reach;
+    this.#event = event;
+  }
+
   /**
+   * Opens what it needs. Whoever opens it disposes of it.
+   *
    * @throws {UsageError} If the flags name no store that can be used.
    * @throws {SystemError} If the store cannot be used.
    */
-  constructor(context: Context, flags: ServeFlags & CommonFlags) {
-    this.#context = context;
-    this.#flags = flags;
-    this.#event = flags.event === undefined
-      ? undefined
-      : new HostEvent(openStore(context, flags), flags.event);
+  static async open(context: Context, flags: ServeFlags & CommonFlags): Promise<Announcement> {
+    if (flags.event === undefined) return new Announcement(context, { flags });
+    const reach = await openReach(context, flags);
+    return new Announcement(context, { flags, reach, event: await reach.event(flags.event) });
   }
 
   /**
@@ -108,11 +124,16 @@ export class Announcement implements Disposable {
       const at = new Date(this.#context.now()).toISOString();
       await this.#context.stdout.write(ndjson({ type: "listening", address, ...place, pid: Deno.pid, at }));
     } else if (!quiet) await say(this.#context, `listening on ${address}`);
-    this.#event?.set(address);
+    await this.#event?.set(address);
   }
 
-  /** Removes the port file, unless another server has written its own there. */
-  [Symbol.dispose](): void {
+  /** Removes the port file, unless another server has written its own there, and closes the store. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#removePortFile();
+    await this.#reach?.[Symbol.asyncDispose]();
+  }
+
+  #removePortFile(): void {
     const { portFile } = this.#flags;
     if (portFile === undefined || this.#writtenPort === undefined) return;
     try {

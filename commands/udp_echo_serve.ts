@@ -101,7 +101,7 @@ durationMs.`,
 
 async function runServe(context: Context, flags: UdpServeFlags & CommonFlags): Promise<number> {
   using interrupts = new Interrupts();
-  using announcement = new Announcement(context, flags);
+  await using announcement = await Announcement.open(context, flags);
   const startedMs = context.monotonic();
   const faults = faultsOf(flags);
   const stop = new AbortController();
