@@ -37,7 +37,7 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./queue.ts")).default,
   },
   "udp-echo": {
-    brief: "UDP echo: serve, send, measure what gets lost",
+    brief: "A UDP echo server, a client, and a bench for any echo server",
     load: async () => (await import("./udp_echo.ts")).default,
   },
   "lock-demo": {

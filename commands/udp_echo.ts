@@ -1,5 +1,5 @@
 /**
- * `conc udp-echo`: a UDP echo server, and clients for any.
+ * `conc udp-echo`: a UDP echo server, a client, and a bench for any echo server.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { CommandGroup } from "./declaration.ts";
 
 const group: CommandGroup = {
-  brief: "UDP echo: serve, send, measure what gets lost",
+  brief: "A UDP echo server, a client, and a bench for any echo server",
   examples: [
     { line: "timeout 1 conc udp-echo serve -t upper", does: "Answer in upper case", exitCode: 124 },
     {

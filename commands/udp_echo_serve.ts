@@ -17,7 +17,7 @@ import { type DurationRange, parseDurationRange } from "../lib/time/duration.ts"
 import { parseCount, parseSize } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { SUCCESS } from "./exit_code.ts";
+import { exitCodeOf } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
 import { Announcement, SERVE_ALIASES, SERVE_FLAGS, type ServeFlags } from "./serve_flags.ts";
 
@@ -49,12 +49,12 @@ one to the same client, or 50ms later if there is none; it then counts as
 delayed. Up to 64 MiB are held back; what is more is lost (overflowed).
 
 --json prints a record of type listening (address, host, port, pid, at); one of
-type notice (kind: truncated or ignored, from, sizeBytes) for the first datagram
-of either kind; and one of type summary: datagramsIn, datagramsOut, bytesIn,
-bytesOut, truncated, truncatedBytes, ignored, dropped, duplicated, delayed,
-reordered, overflowed, errors (what the system failed to send or receive), seed
-(null without faults), backend (libc or deno: what datagrams come by),
-durationMs.`,
+type notice for the first datagram that is cut or ignored (kind: truncated or
+ignored, from, sizeBytes, message, at); and in the end one of type summary:
+datagramsIn, datagramsOut, bytesIn, bytesOut, truncated, truncatedBytes,
+ignored, dropped, duplicated, delayed, reordered, overflowed, errors (what the
+system failed to send or receive), seed (null without faults), backend (libc or
+deno: what datagrams come by), signal, durationMs.`,
   examples: [
     { line: "timeout 1 conc udp-echo serve -t upper", does: "Answer in upper case", exitCode: 124 },
     {
@@ -63,7 +63,7 @@ durationMs.`,
       exitCode: 124,
     },
     {
-      line: "conc udp-echo serve --port-file port --buffer 1024 & conc event wait file:port; kill $!",
+      line: "conc udp-echo serve --port-file port & conc event wait file:port; kill $!",
       does: "Take any free port, and tell a script",
     },
   ],
@@ -100,36 +100,31 @@ durationMs.`,
 });
 
 async function runServe(context: Context, flags: UdpServeFlags & CommonFlags): Promise<number> {
-  using interrupts = new Interrupts();
   await using announcement = await Announcement.open(context, flags);
-  const startedMs = context.monotonic();
+  using interrupts = new Interrupts();
+  const startMs = context.monotonic();
   const faults = faultsOf(flags);
-  const stop = new AbortController();
-  const told = Promise.withResolvers<never>();
+  const failure = new AbortController();
   const server = new UdpEchoServer({
-    ...{
-      hostname: flags.host,
-      port: flags.port,
-      transform: flags.transform,
-      bufferBytes: flags.buffer,
-      faults,
-    },
-    noticed: (notice) => void tell(context, { notice, flags }).catch(told.reject),
-    signal: AbortSignal.any([interrupts.first, stop.signal]),
+    ...{ hostname: flags.host, port: flags.port, transform: flags.transform, bufferBytes: flags.buffer },
+    faults,
+    noticed: (notice) => void notify(context, { notice, flags }).catch((error) => failure.abort(error)),
+    signal: AbortSignal.any([interrupts.first, failure.signal]),
   });
-  const ended = Promise.race([server.ended, told.promise, atOnce(interrupts.second)]);
-  // It may end while the announcement is made; that is looked at below.
+  const ended = Promise.race([server.ended, aborted(interrupts.second)]);
+  // Should it fail meanwhile, that is said when it is waited for.
   ended.catch(() => {});
   try {
     await announcement.make(server.address);
     await ended;
+    failure.signal.throwIfAborted();
   } finally {
-    stop.abort();
+    // Nobody is to wait for a server of which nothing can be said.
+    failure.abort();
   }
-  const durationMs = context.monotonic() - startedMs;
-  await summarize(context, { server, flags, seed: faults?.seed, durationMs });
-  interrupts.first.throwIfAborted();
-  return SUCCESS;
+  const durationMs = context.monotonic() - startMs;
+  await summarize(context, { server, flags, seed: faults?.seed, interrupts, durationMs });
+  return exitCodeOf(interrupts.first.reason);
 }
 
 /** The faults that the flags ask for; undefined if there are none. */
@@ -139,44 +134,41 @@ function faultsOf({ drop, dup, reorder, delay, seed }: UdpServeFlags): FaultOpti
   return hasFaults(options) ? options : undefined;
 }
 
-/** Resolves when the signal is aborted. */
-function atOnce(signal: AbortSignal): Promise<void> {
+function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** Tells of the first datagram that was cut or ignored. */
-async function tell(
+async function notify(
   context: Context,
   { notice, flags: { json, quiet, buffer } }: { notice: UdpNotice; flags: UdpServeFlags & CommonFlags },
 ): Promise<void> {
   const { kind, from, sizeBytes } = notice;
-  if (json) return await context.stdout.write(ndjson({ type: "notice", kind, from, sizeBytes }));
-  if (quiet) return;
-  await say(
-    context,
-    kind === "truncated"
-      ? `cut a datagram of ${sizeBytes} bytes from ${from} to ${buffer}: --buffer takes more; others are only counted`
-      : `ignored a datagram from ${from}, a port that may answer the answer; others are only counted`,
-  );
+  const message = kind === "truncated"
+    ? `cut a datagram of ${sizeBytes} bytes from ${from} to ${buffer}: --buffer takes more; others are only counted`
+    : `ignored a datagram from ${from}, a port that may answer the answer; others are only counted`;
+  const at = new Date(context.now()).toISOString();
+  if (json) await context.stdout.write(ndjson({ type: "notice", kind, from, sizeBytes, message, at }));
+  else if (!quiet) await say(context, message);
 }
 
 /** Says what was counted: for people what came and went, and what else is not 0. */
 async function summarize(
   context: Context,
-  { server, flags: { json, quiet }, seed, durationMs }: {
+  { server, flags: { json, quiet }, seed, interrupts, durationMs }: {
     server: UdpEchoServer;
     flags: CommonFlags;
     seed: number | undefined;
+    interrupts: Interrupts;
     durationMs: number;
   },
 ): Promise<void> {
   const counted = server.statistics();
   if (json) {
-    const { backend } = server;
-    const record = { type: "summary", ...counted, seed: seed ?? null, backend };
-    return await context.stdout.write(ndjson({ ...record, durationMs: Math.round(durationMs) }));
-  }
-  if (!quiet) await say(context, summaryLine(counted, seed));
+    const rest = { seed: seed ?? null, backend: server.backend, signal: interrupts.first.reason.signal };
+    const duration = Math.round(durationMs * 1_000) / 1_000;
+    await context.stdout.write(ndjson({ type: "summary", ...counted, ...rest, durationMs: duration }));
+  } else if (!quiet) await say(context, summaryLine(counted, seed));
 }
 
 /** `3 datagrams in (210 bytes), 2 out (140 bytes); dropped 1; seed 7` */

@@ -20,27 +20,26 @@ import { type Endpoint, formatEndpoint } from "./address.ts";
  * const error = listenError(new Deno.errors.AddrInUse("…"), { hostname: "127.0.0.1", port: 53 });
  * assertEquals(
  *   error.message,
- *   "cannot listen on 127.0.0.1:53: the port is in use: choose another, or 0 for one that is free",
+ *   "cannot listen at 127.0.0.1:53: the port is in use: choose another, or 0 for one that is free",
  * );
  * ```
  */
 export function listenError(error: unknown, endpoint: Endpoint): SystemError {
   const where = formatEndpoint(endpoint);
-  return new SystemError(`cannot listen on ${where}: ${problem(error)}`, { cause: error });
+  return new SystemError(`cannot listen at ${where}: ${problem(error)}`, { cause: error });
 }
 
 function problem(error: unknown): string {
   if (error instanceof Deno.errors.AddrInUse) {
     return "the port is in use: choose another, or 0 for one that is free";
   }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return "a port as low as this is for root: choose another, or 0 for one that is free";
-  }
   if (error instanceof Deno.errors.AddrNotAvailable) {
-    return "this machine has no such address: choose one of its own, or 0.0.0.0 for all";
+    return "this machine has no such address: choose one that it has";
   }
-  if (/failed to lookup address/i.test(reason(error))) {
-    return "unknown host: choose an address of this machine";
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "not permitted: ports below 1024 are for root, choose a higher one";
   }
-  return `${reason(error)}: choose another address of this machine`;
+  const text = reason(error);
+  if (/failed to lookup address/i.test(text)) return "unknown host: choose a name or address of this machine";
+  return `${text}: choose another address or port`;
 }

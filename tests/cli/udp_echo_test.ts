@@ -124,7 +124,8 @@ Deno.test("udp-echo serve --json prints where it listens, what it notices and wh
     const address = `127.0.0.1:${server.port}`;
     assertEquals(place, { type: "listening", address, host: "127.0.0.1", port: server.port });
     assertMatch(String(notice!.from), /^127\.0\.0\.1:\d+$/);
-    assertEquals({ ...notice, from: "" }, { type: "notice", kind: "truncated", from: "", sizeBytes: 9 });
+    assertStringIncludes(String(notice!.message), "cut a datagram of 9 bytes");
+    assertEquals([notice!.type, notice!.kind, notice!.sizeBytes], ["notice", "truncated", 9]);
     const { backend, durationMs, ...counted } = summary!;
     assertMatch(String(backend), /^(libc|deno)$/);
     assertEquals(typeof durationMs, "number");
@@ -140,6 +141,7 @@ Deno.test("udp-echo serve --json prints where it listens, what it notices and wh
         ignored: 0,
       },
       ...{ dropped: 0, duplicated: 1, delayed: 0, reordered: 0, overflowed: 0, errors: 0, seed: 7 },
+      signal: "SIGTERM",
     });
   });
 });
@@ -245,14 +247,14 @@ Deno.test("udp-echo serve says in one line where it cannot listen, and exits 125
         ],
         [
           ["--host", "no.such.host.invalid"],
-          "no.such.host.invalid:0: unknown host: choose an address of this machine",
+          "no.such.host.invalid:0: unknown host: choose a name or address of this machine",
         ],
         [["--host", "192.0.2.77"], "192.0.2.77:0: this machine has no such address: "],
       ] as const
     ) {
       const { code, stdout, stderr } = await conc(["udp-echo", "serve", ...args]);
       assertEquals([code, stdout], [125, ""]);
-      assertStringIncludes(stderr, `conc: cannot listen on ${problem}`);
+      assertStringIncludes(stderr, `conc: cannot listen at ${problem}`);
       assertEquals(stderr.split("\n").length, 2);
     }
   });

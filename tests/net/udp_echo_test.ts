@@ -304,7 +304,7 @@ for (const backend of ["libc", "deno"] as const) {
     assertThrows(
       () => new UdpEchoServer({ backend, port }),
       SystemError,
-      `cannot listen on 127.0.0.1:${port}: the port is in use`,
+      `cannot listen at 127.0.0.1:${port}: the port is in use`,
     );
     await test.end();
     await using again = new TestServer({ backend, port });
