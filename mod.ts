@@ -8,6 +8,7 @@
  * - Host reach, the processes of one machine: `HostLock`, `HostRLock`, `HostSemaphore`, `HostEvent`, `HostQueue`, over a `Store`.
  * - Time: `Timer` runs a function once, `every` ticks at an interval, `schedule` at the times of a `Cron` line, `waitUntilWall`
  *   waits for a moment, which `parseMoment` reads, and `deadline` limits how long work may take.
+ * - Networks: `serveUdpEcho` sends back what its clients send, on request as a bad network would.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
  *
  * @example
@@ -35,6 +36,17 @@ export * from "./lib/host/rlock.ts";
 export * from "./lib/host/semaphore.ts";
 export { defaultStorePath, Store, type StoreOptions } from "./lib/host/store.ts";
 export type * from "./lib/named.ts";
+export type { Address } from "./lib/net/address.ts";
+export type { FaultOptions } from "./lib/net/faults.ts";
+export type { Transform } from "./lib/net/transform.ts";
+export {
+  serveUdpEcho,
+  type UdpBackend,
+  type UdpEchoOptions,
+  type UdpEchoServer,
+  type UdpEchoStatistics,
+  type UdpNotice,
+} from "./lib/net/udp_echo.ts";
 export type * from "./lib/primitives.ts";
 export * from "./lib/task/event.ts";
 export * from "./lib/task/gather.ts";

@@ -8,7 +8,8 @@ import { UsageError } from "../lib/errors.ts";
 import { type FaultOptions, hasFaults, parseFaultPercent } from "../lib/net/faults.ts";
 import {
   LONGEST_DATAGRAM_BYTES,
-  UdpEchoServer,
+  serveUdpEcho,
+  type UdpEchoServer,
   type UdpEchoStatistics,
   type UdpNotice,
 } from "../lib/net/udp_echo.ts";
@@ -105,21 +106,18 @@ async function runServe(context: Context, flags: UdpServeFlags & CommonFlags): P
   const startMs = context.monotonic();
   const faults = faultsOf(flags);
   const failure = new AbortController();
-  const server = new UdpEchoServer({
-    ...{ hostname: flags.host, port: flags.port, transform: flags.transform, bufferBytes: flags.buffer },
-    faults,
-    noticed: (notice) => void notify(context, { notice, flags }).catch((error) => failure.abort(error)),
-    signal: AbortSignal.any([interrupts.first, failure.signal]),
+  const server = await serveUdpEcho({ hostname: flags.host, port: flags.port }, {
+    ...{ transform: flags.transform, bufferBytes: flags.buffer, faults },
+    signal: interrupts.first,
+    killSignal: AbortSignal.any([interrupts.second, failure.signal]),
+    notice: (notice) => void notify(context, { notice, flags }).catch((error) => failure.abort(error)),
   });
-  const ended = Promise.race([server.ended, aborted(interrupts.second)]);
-  // Should it fail meanwhile, that is said when it is waited for.
-  ended.catch(() => {});
   try {
-    await announcement.make(server.address);
-    await ended;
+    await announcement.make(server.endpoint);
+    await server.ended;
     failure.signal.throwIfAborted();
   } finally {
-    // Nobody is to wait for a server of which nothing can be said.
+    // A server of which nothing can be said is not to go on.
     failure.abort();
   }
   const durationMs = context.monotonic() - startMs;
@@ -132,10 +130,6 @@ function faultsOf({ drop, dup, reorder, delay, seed }: UdpServeFlags): FaultOpti
   const faults = { dropPercent: drop, duplicatePercent: dup, reorderPercent: reorder, delay };
   const options = { ...faults, seed: seed ?? Math.floor(Math.random() * 2 ** 32) };
   return hasFaults(options) ? options : undefined;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** Tells of the first datagram that was cut or ignored. */

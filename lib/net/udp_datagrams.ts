@@ -24,13 +24,15 @@ interface Kept {
   to: Deno.Addr;
 }
 
-/** Options of {@link serveDatagrams}. */
-export interface ServeDatagramsOptions extends ReplyOptions {
+/** How to serve. */
+export interface ServeSettings extends ReplyOptions {
   counts: Counts;
   /** Called when a datagram is the first to be cut, or ignored. */
-  noticed: (notice: UdpNotice) => void;
+  notice: (notice: UdpNotice) => void;
   /** Ends it. */
   signal: AbortSignal;
+  /** Ends it at once; the other signal is aborted then, too. */
+  killSignal: AbortSignal;
   /** How long replies that are held back may take at the end. */
   drainMs: number;
 }
@@ -42,13 +44,13 @@ export interface ServeDatagramsOptions extends ReplyOptions {
  */
 export async function serveDatagrams(
   socket: Deno.DatagramConn,
-  { signal, drainMs, ...options }: ServeDatagramsOptions,
+  { signal, killSignal, drainMs, ...options }: ServeSettings,
 ): Promise<void> {
   const server = new DatagramServer(socket, options);
   const received = server.receiveAll();
   try {
-    await Promise.race([received, quiet(server, signal)]);
-    await server.drain(drainMs);
+    await Promise.race([received, untilQuiet(server, { signal, killSignal })]);
+    await server.drain(drainMs, killSignal);
   } finally {
     server.close();
     await received.catch(() => {});
@@ -56,12 +58,15 @@ export async function serveDatagrams(
 }
 
 /** Resolves when the signal is aborted and all that had come is answered. */
-async function quiet(server: DatagramServer, signal: AbortSignal): Promise<void> {
+async function untilQuiet(
+  server: DatagramServer,
+  { signal, killSignal }: { signal: AbortSignal; killSignal: AbortSignal },
+): Promise<void> {
   if (!signal.aborted) {
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   }
   const lastMs = performance.now() + LAST_RECEIVE_MS;
-  for (let before = -1; before !== server.taken && performance.now() < lastMs;) {
+  for (let before = -1; before !== server.taken && performance.now() < lastMs && !killSignal.aborted;) {
     before = server.taken;
     await delay(QUIET_MS);
   }
@@ -84,7 +89,7 @@ class DatagramServer implements Datagrams<Kept> {
 
   constructor(
     socket: Deno.DatagramConn,
-    options: Omit<ServeDatagramsOptions, "signal" | "drainMs">,
+    options: Omit<ServeSettings, "signal" | "killSignal" | "drainMs">,
   ) {
     this.#socket = socket;
     this.#counts = options.counts;
@@ -115,15 +120,17 @@ class DatagramServer implements Datagrams<Kept> {
     }
   }
 
-  /** Receives no more, and sends what is held back when it is due, or at the limit. */
-  async drain(limitMs: number): Promise<void> {
+  /** Receives no more, and sends what is held back when it is due, or at the limit; unless it is killed. */
+  async drain(limitMs: number, killSignal: AbortSignal): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#release);
     const endMs = performance.now() + limitMs;
-    for (let nowMs = performance.now(); this.#replies.nextDueMs < Infinity; nowMs = performance.now()) {
+    const { nextDueMs } = this.#replies;
+    for (let dueMs = nextDueMs; dueMs < Infinity && !killSignal.aborted; dueMs = this.#replies.nextDueMs) {
+      const nowMs = performance.now();
       if (nowMs >= endMs) this.#replies.releaseAll();
-      else if (this.#replies.nextDueMs <= nowMs) this.#replies.release(nowMs);
-      else await delay(Math.min(this.#replies.nextDueMs, endMs) - nowMs);
+      else if (dueMs <= nowMs) this.#replies.release(nowMs);
+      else await delay(Math.min(dueMs, endMs) - nowMs, { signal: killSignal }).catch(() => {});
       await this.#flush();
     }
     await this.#flush();

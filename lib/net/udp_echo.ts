@@ -6,16 +6,16 @@
  * @module
  */
 
-import { reason, SystemError, UsageError } from "../errors.ts";
+import { reason, WorkerDiedError } from "../errors.ts";
 import { type Address, formatEndpoint } from "./address.ts";
 import { type FaultOptions, Faults } from "./faults.ts";
 import { listenError } from "./listen_error.ts";
 import type { Transform } from "./transform.ts";
-import { type Counts, makeCounts, readCounts, type UdpEchoStatistics } from "./udp_counts.ts";
-import { serveDatagrams } from "./udp_datagrams.ts";
+import { makeCounts, readCounts, type UdpEchoStatistics } from "./udp_counts.ts";
+import { serveDatagrams, type ServeSettings } from "./udp_datagrams.ts";
 import { type BoundSocket, closeUdpSocket, endReceiving, openUdpSocket } from "./udp_libc.ts";
-import type { ReplyOptions, UdpNotice } from "./udp_replies.ts";
-import type { UdpWorkerMessage, UdpWorkerStart } from "./udp_worker.ts";
+import type { UdpNotice } from "./udp_replies.ts";
+import { STOP, type UdpWorkerMessage, type UdpWorkerStart } from "./udp_worker_start.ts";
 
 export type { UdpEchoStatistics } from "./udp_counts.ts";
 export type { UdpNotice } from "./udp_replies.ts";
@@ -23,108 +23,114 @@ export type { UdpNotice } from "./udp_replies.ts";
 /** The longest that a datagram can be: the length in its header has 16 bits (RFC 768). */
 export const LONGEST_DATAGRAM_BYTES = 65_535;
 const DRAIN_MS = 5_000;
+const NEVER = new AbortController().signal;
 
 /** What datagrams come by: `libc`, the C library in a Worker, or `deno`, which is `Deno.listenDatagram`. */
 export type UdpBackend = "libc" | "deno";
 
-/** Options of {@link UdpEchoServer}. */
+/** Options of {@link serveUdpEcho}. */
 export interface UdpEchoOptions {
-  /** Where to listen: a name or an address of this machine; `0.0.0.0` and `::` are all. Default `127.0.0.1`. */
-  hostname?: string | undefined;
-  /** Default 0: one that is free. */
-  port?: number | undefined;
+  /** Ends the server: it answers what has come, and what it holds back when that is due. Default: never. */
+  signal?: AbortSignal | undefined;
+  /** Ends the server at once: what it holds back is lost. Default: never. */
+  killSignal?: AbortSignal | undefined;
   /** What is done to the bytes. Default `none`. */
   transform?: Transform | undefined;
   /** How much is received of a datagram, from 1 to 65535 bytes: what it holds beyond is lost, and counted. Default 65535. */
   bufferBytes?: number | undefined;
   /** What goes wrong on purpose. Default: nothing. */
   faults?: FaultOptions | undefined;
-  /** How long replies that are held back may take after the end; then they are sent at once. Default 5000. */
+  /** How long replies that are held back may take after the end; then they are sent at once. Default 5 seconds. */
   drainMs?: number | undefined;
-  /** Called when a datagram is the first to be cut, or to be ignored. */
-  noticed?: ((notice: UdpNotice) => void) | undefined;
-  /** Ends the server: it answers what has come, and {@link UdpEchoServer.ended} resolves. */
-  signal?: AbortSignal | undefined;
+  /** Called when a datagram is the first to be cut, or to be ignored. Default: nobody hears of it. */
+  notice?: ((notice: UdpNotice) => void) | undefined;
   /** What datagrams come by. Default `libc`, which gives way to `deno` where it is not possible. */
   backend?: UdpBackend | undefined;
 }
 
+/** A UDP echo server that listens. */
+export interface UdpEchoServer {
+  /** Where it listens. */
+  readonly endpoint: Address;
+  /** What its datagrams come by. */
+  readonly backend: UdpBackend;
+  /** Resolves once it has ended, and its port is free. Rejects with a {@link WorkerDiedError} if it cannot go on. */
+  readonly ended: Promise<void>;
+  /** What it has counted so far. */
+  statistics(): UdpEchoStatistics;
+}
+
 /**
- * Echoes datagrams. It listens once it is made: what comes then is answered, however soon.
+ * Serves an echo: it answers each datagram with what it holds, all clients at once. What comes after this resolves is answered.
  *
  * A datagram from port 7, 17 or 19, or from a port of the same number as its own, is not answered: two services that answer each other would
- * never end.
+ * never end. With all addresses of the machine (`0.0.0.0`, `::`) a reply comes from the address that was asked; by `deno` it comes from the
+ * one that the system chooses, which a machine with several may get wrong.
  *
- * Invariant: every datagram that was received when it is told to end is answered, unless it is ignored, or lost on purpose.
+ * Invariant: every datagram that it received before `signal` is answered, unless it is ignored, or lost on purpose.
  *
- * Cancel safety: the signal ends the server; nothing that it received is lost.
+ * Cancel safety: `signal` ends it, as said there.
+ *
+ * @param address Where: a name or an address of this machine; port 0 is one that is free.
+ * @param options How to serve.
+ * @throws {SystemError} If it cannot listen there.
+ * @throws {UsageError} If a fault is to happen less often than never, or more often than always.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws The reason of a signal, if it is aborted.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  *
- * const stop = new AbortController();
- * const server = new UdpEchoServer({ transform: "upper", signal: stop.signal });
- * const client = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
- * await client.send(new TextEncoder().encode("hello"), { transport: "udp", ...server.address });
+ * const ending = new AbortController();
+ * const here = { hostname: "127.0.0.1", port: 0 };
+ * const server = await serveUdpEcho(here, { signal: ending.signal, transform: "upper" });
+ * const client = Deno.listenDatagram({ transport: "udp", ...here });
+ * await client.send(new TextEncoder().encode("hello"), { transport: "udp", ...server.endpoint });
  * const [reply] = await client.receive();
  * assertEquals(new TextDecoder().decode(reply), "HELLO");
  * client.close();
- * stop.abort();
- * assertEquals((await server.ended).datagramsOut, 1);
+ * ending.abort();
+ * await server.ended;
+ * assertEquals(server.statistics().bytesOut, 5);
  * ```
  */
-export class UdpEchoServer {
-  /** Where it listens. */
-  readonly address: Address;
-  /** What its datagrams come by. */
-  readonly backend: UdpBackend;
-  /** Resolves with what it counted once it has ended and its port is free. Rejects with a {@link SystemError} if it cannot go on. */
-  readonly ended: Promise<UdpEchoStatistics>;
-  readonly #counts: Counts = makeCounts();
-
-  /**
-   * @throws {UsageError} If an option makes no sense.
-   * @throws {SystemError} If it cannot listen there.
-   * @throws The reason of the signal, if it is aborted.
-   */
-  constructor(options: UdpEchoOptions = {}) {
-    const { hostname = "127.0.0.1", port = 0, backend = "libc", signal } = options;
-    const { bufferBytes = LONGEST_DATAGRAM_BYTES, transform = "none", faults, drainMs = DRAIN_MS } = options;
-    signal?.throwIfAborted();
-    checkBuffer(bufferBytes);
-    // What makes no sense is to be known before anything listens.
-    if (faults !== undefined) new Faults(faults);
-    const opened = open({ hostname, port }, backend);
-    this.address = opened.address;
-    this.backend = "fd" in opened ? "libc" : "deno";
-    const serve: ServeOptions = {
-      ...{ port: opened.address.port, transform, bufferBytes, faults, drainMs, counts: this.#counts },
-      noticed: options.noticed ?? (() => {}),
-      signal: signal ?? new AbortController().signal,
-    };
-    const served = "fd" in opened ? serveInWorker(opened, serve) : serveDatagrams(opened.socket, serve);
-    this.ended = served.then(() => this.statistics(), (error) => {
-      const where = formatEndpoint(this.address);
-      throw new SystemError(`the echo server at ${where} cannot go on: ${reason(error)}`, { cause: error });
-    });
-  }
-
-  /** What it has counted so far. */
-  statistics(): UdpEchoStatistics {
-    return readCounts(this.#counts);
-  }
+export function serveUdpEcho(address: Address, options: UdpEchoOptions = {}): Promise<UdpEchoServer> {
+  return Promise.try(() => serve(address, options));
 }
 
-interface ServeOptions extends ReplyOptions {
-  counts: Counts;
-  noticed: (notice: UdpNotice) => void;
-  signal: AbortSignal;
-  drainMs: number;
+function serve(address: Address, options: UdpEchoOptions): UdpEchoServer {
+  const { signal = NEVER, killSignal = NEVER, backend = "libc", drainMs = DRAIN_MS } = options;
+  const { transform = "none", bufferBytes = LONGEST_DATAGRAM_BYTES, faults, notice = () => {} } = options;
+  signal.throwIfAborted();
+  killSignal.throwIfAborted();
+  check({ bufferBytes, drainMs });
+  // What makes no sense is to be known before anything listens.
+  if (faults !== undefined) new Faults(faults);
+  const opened = open(address, backend);
+  const counts = makeCounts();
+  const settings: ServeSettings = {
+    ...{ port: opened.endpoint.port, transform, bufferBytes, faults, drainMs, counts, notice },
+    // To end it at once is to end it.
+    ...{ signal: AbortSignal.any([signal, killSignal]), killSignal },
+  };
+  const served = "fd" in opened ? serveInWorker(opened, settings) : serveDatagrams(opened.socket, settings);
+  const ended = served.catch((error) => {
+    const where = formatEndpoint(opened.endpoint);
+    throw new WorkerDiedError(`the echo server at ${where} cannot go on: ${reason(error)}`, { cause: error });
+  });
+  // Whoever waits for it is told.
+  ended.catch(() => {});
+  return {
+    endpoint: opened.endpoint,
+    backend: "fd" in opened ? "libc" : "deno",
+    ended,
+    statistics: () => readCounts(counts),
+  };
 }
 
 /** A socket that listens. */
-type Opened = { address: Address } & (BoundSocket | { socket: Deno.DatagramConn });
+type Opened = { endpoint: Address } & (BoundSocket | { socket: Deno.DatagramConn });
 
 /** @throws {SystemError} If it cannot listen there. */
 function open({ hostname, port }: Address, backend: UdpBackend): Opened {
@@ -132,12 +138,12 @@ function open({ hostname, port }: Address, backend: UdpBackend): Opened {
     if (backend === "libc") {
       const numeric = /:|^[\d.]+$/.test(hostname) ? hostname : lookUp(hostname);
       const bound = openUdpSocket({ hostname: numeric, port });
-      if (bound !== undefined) return { ...bound, address: { hostname: numeric, port: bound.port } };
+      if (bound !== undefined) return { ...bound, endpoint: { hostname: numeric, port: bound.port } };
     }
     // If the one could not be opened, the other says why.
     const socket = Deno.listenDatagram({ transport: "udp", hostname, port });
     const { hostname: numeric, port: given } = socket.addr as Deno.NetAddr;
-    return { socket, address: { hostname: numeric, port: given } };
+    return { socket, endpoint: { hostname: numeric, port: given } };
   } catch (error) {
     throw listenError(error, { hostname, port });
   }
@@ -158,12 +164,12 @@ function lookUp(hostname: string): string {
  */
 async function serveInWorker(
   { fd, hasAllAddresses }: BoundSocket,
-  { signal, noticed, ...options }: ServeOptions,
+  { signal, killSignal, notice, ...options }: ServeSettings,
 ): Promise<void> {
   const worker = new Worker(import.meta.resolve("./udp_worker.ts"), { type: "module" });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   worker.onmessage = ({ data }: MessageEvent<UdpWorkerMessage>) => {
-    if (data.type === "notice") noticed(data.notice);
+    if (data.type === "notice") notice(data.notice);
     else if (data.type === "failed") reject(new Error(data.problem));
     else resolve();
   };
@@ -173,24 +179,31 @@ async function serveInWorker(
   };
   const stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const end = () => {
-    Atomics.store(stop, 0, 1);
+    Atomics.store(stop, 0, killSignal.aborted ? STOP.now : STOP.drained);
+    Atomics.notify(stop, 0);
     endReceiving(fd);
   };
   const start: UdpWorkerStart = { ...options, fd, hasAllAddresses, stop };
   signal.addEventListener("abort", end, { once: true });
+  killSignal.addEventListener("abort", end, { once: true });
   try {
     worker.postMessage(start);
     await promise;
   } finally {
     signal.removeEventListener("abort", end);
+    killSignal.removeEventListener("abort", end);
     worker.terminate();
     closeUdpSocket(fd);
   }
 }
 
-function checkBuffer(bufferBytes: number): void {
-  if (Number.isInteger(bufferBytes) && bufferBytes >= 1 && bufferBytes <= LONGEST_DATAGRAM_BYTES) return;
-  throw new UsageError(
-    `cannot receive into a buffer as 'bufferBytes' must be from 1 to ${LONGEST_DATAGRAM_BYTES}: received ${bufferBytes}`,
-  );
+/** @throws {RangeError} If a number is out of its range. */
+function check({ bufferBytes, drainMs }: { bufferBytes: number; drainMs: number }): void {
+  if (!(Number.isInteger(bufferBytes) && bufferBytes >= 1 && bufferBytes <= LONGEST_DATAGRAM_BYTES)) {
+    const range = `from 1 to ${LONGEST_DATAGRAM_BYTES}`;
+    throw new RangeError(`cannot serve as 'bufferBytes' must be ${range}: received ${bufferBytes}`);
+  }
+  if (!(drainMs >= 0)) {
+    throw new RangeError(`cannot serve as 'drainMs' must be 0 or more: received ${drainMs}`);
+  }
 }

@@ -82,7 +82,7 @@ export class Replies<Kept> {
   readonly #bufferBytes: number;
   readonly #ignoredPorts: readonly number[];
   readonly #faults: Faults | undefined;
-  readonly #noticed: (notice: UdpNotice) => void;
+  readonly #notice: (notice: UdpNotice) => void;
   readonly #held = new BinaryHeap<Held<Kept>>((a, b) => a.dueMs - b.dueMs || a.order - b.order);
   /** What waits to be overtaken, by sender. */
   readonly #behind = new Map<string, Held<Kept>[]>();
@@ -91,18 +91,18 @@ export class Replies<Kept> {
 
   /**
    * @param datagrams Where they come from, and go to.
-   * @param options `counts`: what is counted up; `noticed`: called when a datagram is the first to be cut, or ignored.
+   * @param options `counts`: what is counted up; `notice`: called when a datagram is the first to be cut, or ignored.
    */
   constructor(
     datagrams: Datagrams<Kept>,
-    { counts, noticed, port, transform, bufferBytes, faults }: ReplyOptions & {
+    { counts, notice, port, transform, bufferBytes, faults }: ReplyOptions & {
       counts: Counts;
-      noticed: (notice: UdpNotice) => void;
+      notice: (notice: UdpNotice) => void;
     },
   ) {
     this.#datagrams = datagrams;
     this.#counts = counts;
-    this.#noticed = noticed;
+    this.#notice = notice;
     this.#transform = transform;
     this.#bufferBytes = bufferBytes;
     this.#ignoredPorts = [...ANSWERING_PORTS, port];
@@ -151,7 +151,7 @@ export class Replies<Kept> {
   #count(kind: UdpNotice["kind"], slot: number): void {
     this.#counts[COUNT[kind]]! += 1;
     if (this.#counts[COUNT[kind]] !== 1) return;
-    this.#noticed({ kind, from: this.#datagrams.sender(slot), sizeBytes: this.#datagrams.sizeBytes(slot) });
+    this.#notice({ kind, from: this.#datagrams.sender(slot), sizeBytes: this.#datagrams.sizeBytes(slot) });
   }
 
   #suffer(faults: Faults, { slot, nowMs }: { slot: number; nowMs: number }): void {

@@ -7,25 +7,8 @@
 
 import { reason } from "../errors.ts";
 import { DatagramBatches, type KeptDatagram } from "./udp_batch.ts";
-import type { Counts } from "./udp_counts.ts";
-import { Replies, type ReplyOptions, type UdpNotice } from "./udp_replies.ts";
-
-/** What the Worker is told. */
-export interface UdpWorkerStart extends ReplyOptions {
-  fd: number;
-  hasAllAddresses: boolean;
-  counts: Counts;
-  /** Its one number is not 0 once the Worker is to end. */
-  stop: Int32Array;
-  /** How long replies that are held back may take at the end. */
-  drainMs: number;
-}
-
-/** What the Worker says. */
-export type UdpWorkerMessage =
-  | { type: "notice"; notice: UdpNotice }
-  | { type: "ended" }
-  | { type: "failed"; problem: string };
+import { Replies, type UdpNotice } from "./udp_replies.ts";
+import { STOP, type UdpWorkerMessage, type UdpWorkerStart } from "./udp_worker_start.ts";
 
 /** How long what has come is answered at the end, if it does not cease to come. */
 const LAST_RECEIVE_MS = 1_000;
@@ -46,9 +29,9 @@ scope.onmessage = ({ data }) => {
 
 function run(start: UdpWorkerStart): void {
   const datagrams = new DatagramBatches(start.fd, start);
-  const noticed = (notice: UdpNotice) => scope.postMessage({ type: "notice", notice });
-  const replies = new Replies(datagrams, { ...start, noticed });
-  while (Atomics.load(start.stop, 0) === 0) serve(datagrams, replies);
+  const notice = (notice: UdpNotice) => scope.postMessage({ type: "notice", notice });
+  const replies = new Replies(datagrams, { ...start, notice });
+  while (Atomics.load(start.stop, 0) === STOP.not) serve(datagrams, replies);
   drain(start, { datagrams, replies });
 }
 
@@ -75,19 +58,19 @@ function answer(
   return size;
 }
 
-/** Answers what has come by now, and sends what is held back when it is due, or at the limit. */
+/** Answers what has come by now, and sends what is held back when it is due, or at the limit; unless it is to end at once. */
 function drain(
   { stop, drainMs }: UdpWorkerStart,
   { datagrams, replies }: { datagrams: DatagramBatches; replies: Replies<KeptDatagram> },
 ): void {
   const startMs = performance.now();
-  const lastMs = startMs + Math.min(LAST_RECEIVE_MS, drainMs);
-  while (answer(datagrams, { replies, waits: false }) > 0 && performance.now() < lastMs);
-  const limitMs = startMs + drainMs;
-  for (let nowMs = performance.now(); replies.nextDueMs < Infinity; nowMs = performance.now()) {
-    if (nowMs >= limitMs) replies.releaseAll();
-    else if (replies.nextDueMs <= nowMs) replies.release(nowMs);
-    else Atomics.wait(stop, 0, 1, Math.min(replies.nextDueMs, limitMs) - nowMs);
+  const goesOn = (lastMs: number) => performance.now() < lastMs && Atomics.load(stop, 0) === STOP.drained;
+  while (answer(datagrams, { replies, waits: false }) > 0 && goesOn(startMs + LAST_RECEIVE_MS));
+  const endMs = startMs + drainMs;
+  while (replies.nextDueMs < Infinity && goesOn(endMs)) {
+    Atomics.wait(stop, 0, STOP.drained, Math.min(replies.nextDueMs, endMs) - performance.now());
+    replies.release(performance.now());
   }
+  if (Atomics.load(stop, 0) === STOP.drained) replies.releaseAll();
   datagrams.flush();
 }

@@ -5,13 +5,15 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { SystemError, UsageError } from "../../lib/errors.ts";
+import { SystemError, UsageError, WorkerDiedError } from "../../lib/errors.ts";
+import type { Address } from "../../lib/net/address.ts";
 import { Faults } from "../../lib/net/faults.ts";
 import { DatagramBatches } from "../../lib/net/udp_batch.ts";
 import { makeCounts, readCounts } from "../../lib/net/udp_counts.ts";
 import {
+  serveUdpEcho,
   type UdpEchoOptions,
-  UdpEchoServer,
+  type UdpEchoServer,
   type UdpEchoStatistics,
   type UdpNotice,
 } from "../../lib/net/udp_echo.ts";
@@ -22,16 +24,24 @@ const haveIpv6 = canListen("::1");
 
 /** A server that ends when the test does. */
 class TestServer implements AsyncDisposable {
-  readonly #stop = new AbortController();
+  readonly #stop: AbortController;
   readonly server: UdpEchoServer;
 
-  constructor(options: UdpEchoOptions) {
-    this.server = new UdpEchoServer({ ...options, signal: this.#stop.signal });
+  private constructor(server: UdpEchoServer, stop: AbortController) {
+    this.server = server;
+    this.#stop = stop;
   }
 
-  end(): Promise<UdpEchoStatistics> {
+  static async start({ hostname = "127.0.0.1", port = 0, ...options }: UdpEchoOptions & Partial<Address>) {
+    const stop = new AbortController();
+    const server = await serveUdpEcho({ hostname, port }, { ...options, signal: stop.signal });
+    return new TestServer(server, stop);
+  }
+
+  async end(): Promise<UdpEchoStatistics> {
     this.#stop.abort();
-    return this.server.ended;
+    await this.server.ended;
+    return this.server.statistics();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -45,7 +55,7 @@ class Client implements Disposable {
   readonly #to: Deno.NetAddr;
 
   constructor(
-    { address }: UdpEchoServer,
+    { endpoint: address }: UdpEchoServer,
     { hostname = address.hostname, port = 0, toHost = address.hostname } = {},
   ) {
     this.#socket = Deno.listenDatagram({ transport: "udp", hostname, port });
@@ -119,13 +129,13 @@ const haveLibc = udpCalls() !== undefined;
 for (const backend of ["libc", "deno"] as const) {
   const test = (name: string, fn: () => Promise<void>, { ignore = false } = {}) =>
     Deno.test({
-      name: `UdpEchoServer by ${backend}: ${name}`,
+      name: `serveUdpEcho() by ${backend}: ${name}`,
       ignore: ignore || backend === "libc" && !haveLibc,
       fn,
     });
 
   test("answers every client with what it sent", async () => {
-    await using test = new TestServer({ backend });
+    await using test = await TestServer.start({ backend });
     assertEquals(test.server.backend, backend);
     const clients = Array.from({ length: 20 }, () => new Client(test.server));
     for (let round = 0; round < 10; round++) {
@@ -151,7 +161,7 @@ for (const backend of ["libc", "deno"] as const) {
   });
 
   test("answers datagrams of every length, none and the longest too, byte by byte", async () => {
-    await using test = new TestServer({ backend });
+    await using test = await TestServer.start({ backend });
     using client = new Client(test.server);
     for (const length of [0, 1, 63, 64, 65, 1_472, 9_000, 65_507, 0, 2]) {
       const message = Uint8Array.from({ length }, (_, i) => (i * 7 + length) % 251);
@@ -166,7 +176,7 @@ for (const backend of ["libc", "deno"] as const) {
         "好你 cBa",
       ]] as const
     ) {
-      await using test = new TestServer({ backend, transform });
+      await using test = await TestServer.start({ backend, transform });
       using client = new Client(test.server);
       await client.send("aBc 你好");
       assertEquals(await client.text(), expected);
@@ -175,8 +185,8 @@ for (const backend of ["libc", "deno"] as const) {
 
   test("cuts what is longer than the buffer, and counts and tells what is lost", async () => {
     const notices: UdpNotice[] = [];
-    const noticed = (notice: UdpNotice) => void notices.push(notice);
-    await using test = new TestServer({ backend, bufferBytes: 8, noticed });
+    const notice = (notice: UdpNotice) => void notices.push(notice);
+    await using test = await TestServer.start({ backend, bufferBytes: 8, notice });
     using client = new Client(test.server);
     const sent = ["eight is enough", "12345678", "123456789"];
     for (const message of sent) {
@@ -192,8 +202,8 @@ for (const backend of ["libc", "deno"] as const) {
 
   test("ignores a port of its own number, and goes on", async () => {
     const { promise, resolve } = Promise.withResolvers<UdpNotice>();
-    await using test = new TestServer({ backend, noticed: resolve });
-    const { port } = test.server.address;
+    await using test = await TestServer.start({ backend, notice: resolve });
+    const { port } = test.server.endpoint;
     using echo = new Client(test.server, { hostname: "127.0.0.2", port });
     await echo.send("ping");
     assertEquals(await promise, { kind: "ignored", from: `127.0.0.2:${port}`, sizeBytes: 4 });
@@ -205,7 +215,7 @@ for (const backend of ["libc", "deno"] as const) {
 
   test("drops and doubles those that the seed says", async () => {
     const faults = { dropPercent: 20, duplicatePercent: 30, seed: 11 };
-    await using test = new TestServer({ backend, faults });
+    await using test = await TestServer.start({ backend, faults });
     using client = new Client(test.server);
     const model = new Faults(faults);
     for (let number = 0; number < 200; number++) {
@@ -222,7 +232,7 @@ for (const backend of ["libc", "deno"] as const) {
 
   test("lets those that the seed says be overtaken, and loses none", async () => {
     const faults = { reorderPercent: 20, seed: 5 };
-    await using test = new TestServer({ backend, faults });
+    await using test = await TestServer.start({ backend, faults });
     using client = new Client(test.server);
     const model = new Faults(faults);
     const expected: number[] = [];
@@ -248,7 +258,10 @@ for (const backend of ["libc", "deno"] as const) {
   });
 
   test("delays replies, and not those of others behind them", async () => {
-    await using test = new TestServer({ backend, faults: { delay: { minMs: 60, maxMs: 80 }, seed: 1 } });
+    await using test = await TestServer.start({
+      backend,
+      faults: { delay: { minMs: 60, maxMs: 80 }, seed: 1 },
+    });
     using client = new Client(test.server);
     const startMs = performance.now();
     for (let number = 0; number < 10; number++) await client.send(String(number));
@@ -260,7 +273,7 @@ for (const backend of ["libc", "deno"] as const) {
   });
 
   test("answers at the end what had come by then", async () => {
-    await using test = new TestServer({ backend });
+    await using test = await TestServer.start({ backend });
     using client = new Client(test.server);
     for (let number = 0; number < 100; number++) await client.send(String(number));
     const statistics = await test.end();
@@ -269,7 +282,10 @@ for (const backend of ["libc", "deno"] as const) {
   });
 
   test("sends at the end what is held back, when it is due", async () => {
-    await using test = new TestServer({ backend, faults: { delay: { minMs: 200, maxMs: 200 }, seed: 1 } });
+    await using test = await TestServer.start({
+      backend,
+      faults: { delay: { minMs: 200, maxMs: 200 }, seed: 1 },
+    });
     using client = new Client(test.server);
     const startMs = performance.now();
     await client.send("late");
@@ -287,7 +303,7 @@ for (const backend of ["libc", "deno"] as const) {
       reorderPercent: 50,
       seed: 1,
     };
-    await using test = new TestServer({ backend, drainMs: 20, faults });
+    await using test = await TestServer.start({ backend, drainMs: 20, faults });
     using client = new Client(test.server);
     for (let number = 0; number < 50; number++) await client.send("late");
     await counted(test.server, ({ datagramsIn }) => datagramsIn === 50);
@@ -299,83 +315,109 @@ for (const backend of ["libc", "deno"] as const) {
   });
 
   test("ends at once when nothing comes, and its port is free then", async () => {
-    await using test = new TestServer({ backend });
-    const { port } = test.server.address;
-    assertThrows(
-      () => new UdpEchoServer({ backend, port }),
+    await using test = await TestServer.start({ backend });
+    const { port } = test.server.endpoint;
+    await assertRejects(
+      () => TestServer.start({ backend, port }),
       SystemError,
       `cannot listen at 127.0.0.1:${port}: the port is in use`,
     );
     await test.end();
-    await using again = new TestServer({ backend, port });
+    await using again = await TestServer.start({ backend, port });
     using client = new Client(again.server);
     assertEquals((await client.ask("again")).length, 5);
   });
 
   test("answers on IPv6", async () => {
-    await using test = new TestServer({ backend, hostname: "::1" });
+    await using test = await TestServer.start({ backend, hostname: "::1" });
     using client = new Client(test.server);
     assertEquals((await client.ask("six")).length, 3);
   }, { ignore: !haveIpv6 });
 
   test("takes a name for the address that it stands for", async () => {
-    await using test = new TestServer({ backend, hostname: "localhost" });
-    assert(/^(127\.0\.0\.1|::1)$/.test(test.server.address.hostname));
+    await using test = await TestServer.start({ backend, hostname: "localhost" });
+    assert(/^(127\.0\.0\.1|::1)$/.test(test.server.endpoint.hostname));
     using client = new Client(test.server);
     assertEquals((await client.ask("name")).length, 4);
   });
 
-  test("says in one line where it cannot listen", () => {
+  test("says in one line where it cannot listen", async () => {
     for (
       const [hostname, message] of [["no.such.host.invalid", "unknown host"], [
         "192.0.2.77",
         "no such address",
       ]]
     ) {
-      const error = assertThrows(() => new UdpEchoServer({ backend, hostname }), SystemError, message);
+      const error = await assertRejects(
+        () => TestServer.start({ backend, hostname: hostname! }),
+        SystemError,
+        message,
+      );
       assertEquals(error.message.split("\n").length, 1);
     }
-    return Promise.resolve();
   });
 
-  test("refuses options that make no sense before it listens", () => {
+  test("refuses options that make no sense before it listens", async () => {
     for (const bufferBytes of [0, -1, 1.5, 65_536, NaN]) {
-      assertThrows(() => new UdpEchoServer({ backend, bufferBytes }), UsageError, `received ${bufferBytes}`);
+      await assertRejects(
+        () => TestServer.start({ backend, bufferBytes }),
+        RangeError,
+        `received ${bufferBytes}`,
+      );
     }
-    assertThrows(() => new UdpEchoServer({ backend, faults: { dropPercent: 101, seed: 1 } }), UsageError);
-    assertThrows(
-      () => new UdpEchoServer({ backend, signal: AbortSignal.abort(new Error("over")) }),
-      Error,
-      "over",
-    );
-    return Promise.resolve();
+    await assertRejects(() => TestServer.start({ backend, drainMs: -1 }), RangeError, "received -1");
+    const faults = { dropPercent: 101, seed: 1 };
+    await assertRejects(() => TestServer.start({ backend, faults }), UsageError, "received '101'");
+    const killSignal = AbortSignal.abort(new Error("over"));
+    await assertRejects(() => TestServer.start({ backend, killSignal }), Error, "over");
+  });
+
+  test("ends at once when it is killed, before the end or in it", async () => {
+    for (const isEnding of [false, true]) {
+      const kill = new AbortController();
+      const hour = { minMs: 3_600_000, maxMs: 3_600_000 };
+      const options = {
+        backend,
+        drainMs: 3_600_000,
+        faults: { delay: hour, seed: 1 },
+        killSignal: kill.signal,
+      };
+      await using test = await TestServer.start(options);
+      using client = new Client(test.server);
+      await client.send("never");
+      await counted(test.server, ({ datagramsIn }) => datagramsIn === 1);
+      const ended = isEnding ? test.end() : test.server.ended;
+      kill.abort();
+      await ended;
+      assertEquals(test.server.statistics().datagramsOut, 0);
+    }
   });
 
   test("says that it cannot go on, and lets its port go, if it has a defect", async () => {
     // No caller can do that by way of types; it has the server fail where it drains.
-    const test = new TestServer({ backend, drainMs: 1n as unknown as number });
-    const { port } = test.server.address;
+    const test = await TestServer.start({ backend, drainMs: 1n as unknown as number });
+    const { port } = test.server.endpoint;
     const error = await assertRejects(
       () => test.end(),
-      SystemError,
+      WorkerDiedError,
       `the echo server at 127.0.0.1:${port} cannot go on: `,
     );
     assertEquals(error.message.split("\n").length, 1);
-    await using again = new TestServer({ backend, port });
-    assertEquals(again.server.address.port, port);
+    await using again = await TestServer.start({ backend, port });
+    assertEquals(again.server.endpoint.port, port);
   });
 }
 
 Deno.test({
-  name: "UdpEchoServer by libc: with all addresses it answers from the one that was asked",
+  name: "serveUdpEcho() by libc: with all addresses it answers from the one that was asked",
   ignore: !haveLibc,
   async fn() {
-    await using test = new TestServer({ hostname: "0.0.0.0" });
+    await using test = await TestServer.start({ hostname: "0.0.0.0" });
     for (const toHost of ["127.0.0.1", "127.0.0.2", "127.3.2.1"]) {
       using client = new Client(test.server, { toHost });
       assertEquals((await client.ask(toHost)).length, toHost.length);
     }
-    await using delayed = new TestServer({
+    await using delayed = await TestServer.start({
       hostname: "0.0.0.0",
       faults: { delay: { minMs: 1, maxMs: 1 }, duplicatePercent: 100, seed: 1 },
     });
@@ -386,10 +428,10 @@ Deno.test({
 });
 
 Deno.test({
-  name: "UdpEchoServer by libc: with all addresses of both kinds it answers IPv6 and IPv4",
+  name: "serveUdpEcho() by libc: with all addresses of both kinds it answers IPv6 and IPv4",
   ignore: !haveLibc || !haveIpv6,
   async fn() {
-    await using test = new TestServer({ hostname: "::" });
+    await using test = await TestServer.start({ hostname: "::" });
     for (const [hostname, toHost] of [["::1", "::1"], ["0.0.0.0", "127.0.0.2"]] as const) {
       using client = new Client(test.server, { hostname, toHost });
       assertEquals((await client.ask("who")).length, 3);

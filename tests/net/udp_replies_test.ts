@@ -52,8 +52,8 @@ function answer(
   const datagrams = new Numbers(arrivals);
   const counts = makeCounts();
   const notices: UdpNotice[] = [];
-  const noticed = (notice: UdpNotice) => void notices.push(notice);
-  const options = { transform: "none", port: SERVER_PORT, faults, bufferBytes, counts, noticed } as const;
+  const notice = (notice: UdpNotice) => void notices.push(notice);
+  const options = { transform: "none", port: SERVER_PORT, faults, bufferBytes, counts, notice } as const;
   const replies = new Replies(datagrams, options);
   const turnTo = (ms: number) => {
     for (; replies.nextDueMs <= ms; replies.release(datagrams.nowMs)) datagrams.nowMs = replies.nextDueMs;
