@@ -67,6 +67,7 @@ export { parseMoment } from "./lib/time/at.ts";
 export { type Clock, type ClockOptions, SYSTEM_CLOCK, waitUntil, waitUntilWall } from "./lib/time/clock.ts";
 export { Cron, type CronOptions } from "./lib/time/cron.ts";
 export { deadline, type DeadlineOptions } from "./lib/time/deadline.ts";
+export type { DurationRange } from "./lib/time/duration.ts";
 export { every, type EveryOptions, type Tick } from "./lib/time/every.ts";
 export { schedule, type ScheduleOptions } from "./lib/time/schedule.ts";
 export { Timer, type TimerOptions, type TimerState } from "./lib/time/timer.ts";

@@ -35,6 +35,7 @@ async function withServer(args: readonly string[], body: (server: Server) => Pro
       await body({ running, port: Number(await Deno.readTextFile(path)) });
     } finally {
       kill(running, "SIGKILL");
+      await running.result();
     }
   });
 }
