@@ -1,38 +1,27 @@
 /**
  * Many datagrams by one call: recvmmsg(2) and sendmmsg(2). Nothing is allocated for a datagram that is received and sent back.
  *
- * A call takes an array of `struct mmsghdr`, of 64 bytes each, which points to where the address, the contents and the control data of a
- * datagram are. Fields of such an array are reached as numbers of 32 bits, pointers as two of them.
- *
  * @module
  */
 
+import { LONGEST_TIMEOUT_MS } from "../time/clock.ts";
 import { COUNT, type Counts } from "./udp_counts.ts";
-import { AF_INET6, SOCKET_ADDRESS_BYTES, udpCalls } from "./udp_libc.ts";
+import { AF_INET6, formatSocketAddress, SOCKET_ADDRESS_BYTES, udpCalls } from "./udp_libc.ts";
+import {
+  CONTROL_BYTES,
+  CONTROL_HEADER_BYTES,
+  HEADER,
+  HEADER_NUMBERS,
+  Memory,
+  NAME_BYTES,
+  VECTOR_NUMBERS,
+} from "./udp_memory.ts";
 import type { Datagrams } from "./udp_replies.ts";
 
 /** How many datagrams a call receives at most. */
 const SLOTS = 32;
 /** How many it sends: each may be sent twice. */
 const MOST_REPLIES = 2 * SLOTS;
-
-/** Fields of a `struct mmsghdr`, by their place in 32-bit numbers; it has 16 of them. */
-const HEADER = {
-  name: 0,
-  nameBytes: 2,
-  vector: 4,
-  vectorLength: 6,
-  control: 8,
-  controlBytes: 10,
-  sizeBytes: 14,
-} as const;
-const HEADER_NUMBERS = 16;
-/** A `struct iovec`: where the contents are, and how long they may be. */
-const VECTOR_NUMBERS = 4;
-const NAME_BYTES = 32;
-const CONTROL_BYTES = 64;
-/** Where a `struct in_pktinfo`, or `in6_pktinfo`, stands in the control data, behind a header of this length. */
-const CONTROL_HEADER_BYTES = 16;
 
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
@@ -48,27 +37,6 @@ export interface KeptDatagram {
   bytes: Uint8Array<ArrayBuffer>;
   name: Uint8Array<ArrayBuffer>;
   control: Uint8Array<ArrayBuffer>;
-}
-
-/** Memory of C, all in one piece, which stays where it is. */
-class Memory {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly numbers: Uint32Array<ArrayBuffer>;
-  readonly address: bigint;
-
-  constructor(sizeBytes: number) {
-    const buffer = new ArrayBuffer(sizeBytes);
-    this.bytes = new Uint8Array(buffer);
-    this.numbers = new Uint32Array(buffer);
-    this.address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.bytes));
-  }
-
-  /** Writes a pointer to `target`, `offsetBytes` into it. */
-  point(at: number, { target, offsetBytes }: { target: Memory; offsetBytes: number }): void {
-    const address = target.address + BigInt(offsetBytes);
-    this.numbers[at] = Number(address & 0xffff_ffffn);
-    this.numbers[at + 1] = Number(address >> 32n);
-  }
 }
 
 /**
@@ -144,14 +112,17 @@ export class DatagramBatches implements Datagrams<KeptDatagram> {
     this.#size = Math.max(size, 0);
     if (size >= 0) this.#failures = 0;
     else this.#complain();
-    // Who has ended receiving leaves a datagram from nobody.
-    if (size === 1 && this.#received.numbers[HEADER.nameBytes] === 0) return 0;
     return this.#size;
   }
 
   /** Waits for a datagram, at most so long. */
   wait(limitMs: number): void {
-    this.#calls.poll(this.#pollEntry.bytes, 1n, Math.ceil(limitMs));
+    this.#calls.poll(this.#pollEntry.bytes, 1n, Math.min(Math.ceil(limitMs), LONGEST_TIMEOUT_MS));
+  }
+
+  /** Whether a slot holds a datagram: the end of receiving looks like an empty one from nobody. */
+  isFilled(slot: number): boolean {
+    return this.#received.numbers[slot * HEADER_NUMBERS + HEADER.nameBytes]! > 0;
   }
 
   sizeBytes(slot: number): number {
@@ -226,10 +197,12 @@ export class DatagramBatches implements Datagrams<KeptDatagram> {
         : this.#replies.bytes.subarray(first * HEADER_NUMBERS * 4);
       const sent = this.#calls.sendmmsg(this.#fd, rest, this.#waiting - first, 0);
       if (sent <= 0) {
-        if (sent < 0 && this.#errno() === EINTR) continue;
-        // The first of them cannot be sent: it is too long, its host is out of reach, a firewall forbids it.
-        counts[COUNT.errors]! += 1;
-        first += 1;
+        const errno = this.#errno();
+        if (errno === EINTR) continue;
+        // Either the network takes nothing, or it is the first of them that cannot be sent: its host is out of reach, a firewall forbids it.
+        const failed = errno === EAGAIN ? this.#waiting - first : 1;
+        counts[COUNT.errors]! += failed;
+        first += failed;
         continue;
       }
       counts[COUNT.datagramsOut]! += sent;
@@ -292,13 +265,4 @@ export class DatagramBatches implements Datagrams<KeptDatagram> {
   #errno(): number {
     return new Deno.UnsafePointerView(this.#calls.__errno_location()!).getInt32();
   }
-}
-
-/** The `HOST:PORT` of a socket address. */
-function formatSocketAddress(name: Uint8Array): string {
-  const port = name[2]! << 8 | name[3]!;
-  if (name[0] !== AF_INET6) return `${name.subarray(4, 8).join(".")}:${port}`;
-  const groups = Array.from({ length: 8 }, (_, i) => (name[8 + 2 * i]! << 8 | name[9 + 2 * i]!).toString(16));
-  // The form that RFC 5952 asks for is the one that URLs have.
-  return `${new URL(`http://[${groups.join(":")}]`).hostname}:${port}`;
 }

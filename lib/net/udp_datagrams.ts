@@ -5,6 +5,7 @@
  */
 
 import { delay } from "@std/async/delay";
+import { LONGEST_TIMEOUT_MS } from "../time/clock.ts";
 import { formatEndpoint } from "./address.ts";
 import { COUNT, type Counts } from "./udp_counts.ts";
 import { type Datagrams, Replies, type ReplyOptions, type UdpNotice } from "./udp_replies.ts";
@@ -72,6 +73,11 @@ async function untilQuiet(
   }
 }
 
+/** Waits for so long, or not, if it is killed. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return delay(Math.min(ms, LONGEST_TIMEOUT_MS), { signal }).catch(() => {});
+}
+
 /** The datagrams of a socket, one at a time in slot 0, and their replies. */
 class DatagramServer implements Datagrams<Kept> {
   readonly #socket: Deno.DatagramConn;
@@ -130,7 +136,7 @@ class DatagramServer implements Datagrams<Kept> {
       const nowMs = performance.now();
       if (nowMs >= endMs) this.#replies.releaseAll();
       else if (dueMs <= nowMs) this.#replies.release(nowMs);
-      else await delay(Math.min(dueMs, endMs) - nowMs, { signal: killSignal }).catch(() => {});
+      else await pause(Math.min(dueMs, endMs) - nowMs, killSignal);
       await this.#flush();
     }
     await this.#flush();
@@ -198,6 +204,6 @@ class DatagramServer implements Datagrams<Kept> {
       this.#replies.release(performance.now());
       await this.#flush();
       this.#arm();
-    }, Math.max(0, nextDueMs - performance.now()));
+    }, Math.min(Math.max(0, nextDueMs - performance.now()), LONGEST_TIMEOUT_MS));
   }
 }

@@ -33,8 +33,8 @@ const IPPROTO_IPV6 = 41;
 const IPV6_RECVPKTINFO = 49;
 /** What the kernel is asked to keep of what comes in a burst; it gives what it may. */
 const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
-/** How long a send may wait for a network interface that takes nothing. */
-const SEND_LIMIT_S = 1n;
+/** How long a send may wait for a network that takes nothing, in microseconds. */
+const SEND_LIMIT_US = 100_000n;
 
 /** The family of IPv4 addresses. */
 export const AF_INET = 2;
@@ -77,7 +77,7 @@ export function openUdpSocket({ hostname, port }: Address): BoundSocket | undefi
   const set = (level: number, option: number, value: Int32Array | BigInt64Array<ArrayBuffer>) =>
     calls.setsockopt(fd, level, option, new Uint8Array(value.buffer as ArrayBuffer), value.byteLength) === 0;
   set(SOL_SOCKET, SO_RCVBUF, Int32Array.of(RECEIVE_BUFFER_BYTES));
-  set(SOL_SOCKET, SO_SNDTIMEO, BigInt64Array.of(SEND_LIMIT_S, 0n));
+  set(SOL_SOCKET, SO_SNDTIMEO, BigInt64Array.of(0n, SEND_LIMIT_US));
   const saysWhereTo = !hasAllAddresses ||
     (isIpv6
       ? set(IPPROTO_IPV6, IPV6_RECVPKTINFO, Int32Array.of(1))
@@ -99,6 +99,15 @@ export function endReceiving(fd: number): void {
 /** Closes a socket. */
 export function closeUdpSocket(fd: number): void {
   udpCalls()?.close(fd);
+}
+
+/** The `HOST:PORT` of a socket address. */
+export function formatSocketAddress(name: Uint8Array): string {
+  const port = name[2]! << 8 | name[3]!;
+  if (name[0] !== AF_INET6) return `${name.subarray(4, 8).join(".")}:${port}`;
+  const groups = Array.from({ length: 8 }, (_, i) => (name[8 + 2 * i]! << 8 | name[9 + 2 * i]!).toString(16));
+  // The form that RFC 5952 asks for is the one that URLs have.
+  return `${new URL(`http://[${groups.join(":")}]`).hostname}:${port}`;
 }
 
 /** A `struct sockaddr_in` or `sockaddr_in6`; undefined if the host is no address in numbers. */

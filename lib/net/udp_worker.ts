@@ -52,7 +52,9 @@ function answer(
 ): number {
   const size = datagrams.receive({ waits });
   const nowMs = performance.now();
-  for (let slot = 0; slot < size; slot++) replies.take(slot, nowMs);
+  for (let slot = 0; slot < size; slot++) {
+    if (datagrams.isFilled(slot)) replies.take(slot, nowMs);
+  }
   replies.release(nowMs);
   datagrams.flush();
   return size;
