@@ -9,7 +9,10 @@ import { UsageError } from "../errors.ts";
 import { seededRandom } from "../random.ts";
 import type { DurationRange } from "../time/duration.ts";
 
-/** Which faults, and how often. */
+/** How far apart the seeds of two kinds of faults are: 2^32 by the golden ratio, so that their numbers do not meet. */
+const STREAM_STEP = 0x9e3779b9;
+
+/** Which faults, and how often. Each share is one of all datagrams, as far as those that are not lost suffice. */
 export interface FaultOptions {
   /** How many of a hundred are lost, from 0 to 100. Default 0. */
   dropPercent?: number | undefined;
@@ -35,7 +38,7 @@ export interface Fate {
  * Decides what becomes of each datagram.
  *
  * Invariant: the decisions depend on the seed and on how many there were before. Each kind of fault draws numbers of its own, so that to
- * change how often one happens does not change when the others do.
+ * change how often one happens, other than how many are lost, does not change when the others do.
  *
  * @example
  * ```ts
@@ -56,11 +59,14 @@ export class Faults {
    * @throws {UsageError} If a percentage is below 0 or above 100.
    */
   constructor({ dropPercent = 0, duplicatePercent = 0, reorderPercent = 0, delay, seed }: FaultOptions) {
-    const seeds = seededRandom(seed);
-    const stream = () => seededRandom(seeds() * 2 ** 32);
-    this.#drops = chance(dropPercent, stream());
-    this.#duplicates = chance(duplicatePercent, stream());
-    this.#reorders = chance(reorderPercent, stream());
+    let streams = 0;
+    const stream = () => seededRandom(seed + STREAM_STEP * streams++);
+    const drops = shareOf(dropPercent);
+    // What is lost cannot be doubled: the others make up for it.
+    const ofOthers = (percent: number) => shareOf(percent) / (1 - drops);
+    this.#drops = chance(drops, stream());
+    this.#duplicates = chance(ofOthers(duplicatePercent), stream());
+    this.#reorders = chance(ofOthers(reorderPercent), stream());
     const random = stream();
     const { minMs, maxMs } = delay ?? { minMs: 0, maxMs: 0 };
     this.#delayMs = maxMs === 0 ? () => 0 : () => minMs + (maxMs - minMs) * random();
@@ -106,9 +112,12 @@ export function parseFaultPercent(text: string): number {
   return checkPercent(/^\d+(\.\d+)?%?$/.test(text) ? Number.parseFloat(text) : NaN, text);
 }
 
-function chance(percent: number, random: () => number): () => boolean {
-  const share = checkPercent(percent, String(percent)) / 100;
-  return share === 0 ? () => false : () => random() < share;
+function shareOf(percent: number): number {
+  return checkPercent(percent, String(percent)) / 100;
+}
+
+function chance(share: number, random: () => number): () => boolean {
+  return share > 0 ? () => random() < share : () => false;
 }
 
 function checkPercent(percent: number, received: string): number {
