@@ -45,9 +45,10 @@ from port 7, 17 or 19, or from a port with the server's own number: they are
 ignored, for two services that answer each other would never end.
 
 --drop, --dup, --delay and --reorder are decided for each datagram, and with
---seed as they were the last time; P is of all datagrams. A reordered reply goes right after the next
-one to the same client, or 50ms later if there is none; it then counts as
-delayed. Up to 64 MiB are held back; what is more is lost (overflowed).
+--seed as they were the last time; P is of all datagrams. A reordered reply goes
+right after the next one to the same client, or 50ms later if there is none; it
+then counts as delayed. Up to 64 MiB are held back; what is more is lost
+(overflowed).
 
 --json prints a record of type listening (address, host, port, pid, at); one of
 type notice for the first datagram that is cut or ignored (kind: truncated or
