@@ -37,8 +37,12 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./queue.ts")).default,
   },
   "tcp-echo": {
-    brief: "An echo over TCP: is the path open, and how long does it take",
+    brief: "A TCP echo server, a client, and a bench for any echo server",
     load: async () => (await import("./tcp_echo.ts")).default,
+  },
+  "udp-echo": {
+    brief: "A UDP echo server, a client, and a bench for any echo server",
+    load: async () => (await import("./udp_echo.ts")).default,
   },
   "lock-demo": {
     brief: "What locks are for, without one and with one",

@@ -7,7 +7,7 @@
 import type { CommandGroup } from "./declaration.ts";
 
 const group: CommandGroup = {
-  brief: "An echo over TCP: is the path open, and how long does it take",
+  brief: "A TCP echo server, a client, and a bench for any echo server",
   examples: [
     {
       line: "timeout 1 conc tcp-echo serve; test $? = 124",
