@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal } from "../lib/abort.ts";
 import { UsageError } from "../lib/errors.ts";
 import { type FaultOptions, hasFaults, parseFaultPercent } from "../lib/net/faults.ts";
 import {
@@ -107,10 +108,11 @@ async function runServe(context: Context, flags: UdpServeFlags & CommonFlags): P
   const startMs = context.monotonic();
   const faults = faultsOf(flags);
   const failure = new AbortController();
+  using kill = new EitherSignal(interrupts.second, failure.signal);
   const server = await serveUdpEcho({ hostname: flags.host, port: flags.port }, {
     ...{ transform: flags.transform, bufferBytes: flags.buffer, faults },
     signal: interrupts.first,
-    killSignal: AbortSignal.any([interrupts.second, failure.signal]),
+    killSignal: kill.signal,
     notice: (notice) => void notify(context, { notice, flags }).catch((error) => failure.abort(error)),
   });
   try {

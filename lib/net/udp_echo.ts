@@ -6,6 +6,7 @@
  * @module
  */
 
+import { EitherSignal } from "../abort.ts";
 import { reason, WorkerDiedError } from "../errors.ts";
 import { type Address, formatEndpoint } from "./address.ts";
 import { type FaultOptions, Faults } from "./faults.ts";
@@ -109,16 +110,17 @@ function serve(address: Address, options: UdpEchoOptions): UdpEchoServer {
   if (faults !== undefined) new Faults(faults);
   const opened = open(address, backend);
   const counts = makeCounts();
+  // To end it at once is to end it.
+  const either = new EitherSignal(signal, killSignal);
   const settings: ServeSettings = {
     ...{ port: opened.endpoint.port, transform, bufferBytes, faults, drainMs, counts, notice },
-    // To end it at once is to end it.
-    ...{ signal: AbortSignal.any([signal, killSignal]), killSignal },
+    ...{ signal: either.signal, killSignal },
   };
   const served = "fd" in opened ? serveInWorker(opened, settings) : serveDatagrams(opened.socket, settings);
   const ended = served.catch((error) => {
     const where = formatEndpoint(opened.endpoint);
     throw new WorkerDiedError(`the echo server at ${where} cannot go on: ${reason(error)}`, { cause: error });
-  });
+  }).finally(() => either[Symbol.dispose]());
   // Whoever waits for it is told.
   ended.catch(() => {});
   return {
