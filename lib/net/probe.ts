@@ -104,8 +104,8 @@ async function lookAtConnection(connect: () => Promise<Deno.Conn>, signal: Abort
   }
 }
 
-/** What went wrong, for people. */
-function problem(error: unknown): string {
+/** What went wrong with a connection, for people. */
+export function problem(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file";
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const text = inner instanceof Error ? inner.message : String(inner);
