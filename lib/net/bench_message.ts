@@ -95,7 +95,8 @@ export class Messages {
   identify(reply: Uint8Array, length: number): number {
     const { last, numbers } = this;
     let rest = 0;
-    for (let i = 0, at = this.#replyStart; i < this.#digits; i++, at += this.#replyStep) {
+    for (let i = 0; i < this.#digits; i++) {
+      const at = this.#replyStart + i * this.#replyStep;
       const digit = reply[at]! - ZERO;
       if (!(digit >= 0 && digit <= 9) || at >= length) return 0;
       rest = rest * 10 + digit;
@@ -176,7 +177,8 @@ function fill(bytes: Uint8Array, { how, connection }: { how: Transform; connecti
 
 /** Adds 1 to a number. Mostly the last digit alone changes. */
 function increment(bytes: Uint8Array, { start, step, digits }: Place): void {
-  for (let i = digits - 1, at = start + i * step; i >= 0; i--, at -= step) {
+  for (let i = digits - 1; i >= 0; i--) {
+    const at = start + i * step;
     if (bytes[at] !== NINE) {
       bytes[at]! += 1;
       return;
@@ -186,7 +188,8 @@ function increment(bytes: Uint8Array, { start, step, digits }: Place): void {
 }
 
 function writeNumber(bytes: Uint8Array, number: number, { start, step, digits }: Place): void {
-  for (let i = digits - 1, rest = number; i >= 0; i--) {
+  let rest = number;
+  for (let i = digits - 1; i >= 0; i--) {
     bytes[start + i * step] = ZERO + rest % 10;
     rest = Math.floor(rest / 10);
   }

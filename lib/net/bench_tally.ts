@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Distribution, Histogram, percentileMs } from "./histogram.ts";
+import { type Distribution, type Histogram, percentileMs } from "./histogram.ts";
 
 /** What became of requests. */
 export interface Counts {

@@ -82,7 +82,8 @@ export class Histogram {
   distribution(): Distribution {
     const { count } = this;
     const steps: [number, number][] = [];
-    for (let index = 0, seen = 0; seen < count; index++) {
+    let seen = 0;
+    for (let index = 0; seen < count; index++) {
       const inStep = this.#counts.getCountAtIndex(index);
       if (inStep === 0) continue;
       seen += inStep;
