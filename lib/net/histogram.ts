@@ -45,7 +45,9 @@ export class Histogram {
    * ```
    */
   static async load(): Promise<() => Histogram> {
-    const { build } = await import("hdr-histogram-js");
+    const library = await import("hdr-histogram-js");
+    // A bundle knows the names of a CommonJS module only in its default export.
+    const { build } = "build" in library ? library : (library as { default: typeof library }).default;
     return () =>
       new Histogram(
         build({
