@@ -13,7 +13,7 @@ import { command, type CommonFlags } from "./declaration.ts";
 import { runBench } from "./echo_bench.ts";
 import { parseLimit } from "./echo_send.ts";
 
-type UdpBenchFlags = BenchFlags & { window: number };
+type UdpBenchFlags = BenchFlags & { window?: number };
 
 export default command<UdpBenchFlags>({
   brief: "Measure an echo server: messages/s, round trips, what is lost or wrong",
@@ -65,9 +65,9 @@ interrupted), exitCode.`,
     window: {
       kind: "parsed",
       parse: (text: string) => parseCount(text, 1),
-      default: "8",
+      optional: true,
       placeholder: "N",
-      brief: "So many messages may be under way at each socket",
+      brief: "So many messages may be under way at each socket (8, fewer of large ones)",
     },
   },
   aliases: BENCH_ALIASES,
@@ -82,6 +82,7 @@ async function runUdpBench(
   const endpoint = parseAddress(where);
   return await runBench(context, {
     ...{ flags, endpoint, isUdp: true },
-    measure: (options) => benchUdp(endpoint, { ...options, window: flags.window }),
+    measure: (options) =>
+      benchUdp(endpoint, { ...options, ...(flags.window !== undefined && { window: flags.window }) }),
   });
 }

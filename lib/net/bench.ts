@@ -48,7 +48,10 @@ export interface BenchOptions {
 
 /** Options of {@link benchUdp}. */
 export interface UdpBenchOptions extends BenchOptions {
-  /** How many requests may be under way at a socket. With 1 no datagram can overtake another. Default 8. */
+  /**
+   * How many requests may be under way at a socket. With 1 no datagram can overtake another. Default: 8, or fewer if messages are so large
+   * that a server's buffer, which is mostly 208 KiB, could not hold all that are under way.
+   */
   window?: number;
 }
 
@@ -61,7 +64,10 @@ export interface TcpBenchOptions extends BenchOptions {
 const DEFAULT_DURATION_MS = 10_000;
 const TCP_TIMEOUT_MS = 10_000;
 const UDP_TIMEOUT_MS = 1_000;
-const DEFAULT_WINDOW = 8;
+const MOST_UNDER_WAY = 8;
+/** What all requests under way may take of a server's buffer: the kernel counts about twice the bytes, and a KiB for each. */
+const BUFFER_BYTES = 128 * 2 ** 10;
+const OVERHEAD_BYTES = 2 ** 10;
 const LONGEST_MESSAGE = 2 ** 26;
 
 /**
@@ -91,7 +97,7 @@ const LONGEST_MESSAGE = 2 ** 26;
  */
 export async function benchTcp(endpoint: Endpoint, options: TcpBenchOptions = {}): Promise<BenchSummary> {
   const shape = planOf(options, { kind: "stream", timeoutMs: TCP_TIMEOUT_MS, longest: LONGEST_MESSAGE });
-  const { tls, signal } = options;
+  const { tls } = options;
   return await reaching(endpoint, async () => {
     if (tls !== undefined || !haveSockets()) {
       const connect = () => connectStream(endpoint, { ...(tls && { tls }), timeoutMs: shape.timeoutMs });
@@ -100,7 +106,6 @@ export async function benchTcp(endpoint: Endpoint, options: TcpBenchOptions = {}
     if ("path" in endpoint) return await runInWorker({ ...shape, address: endpoint }, options);
     let failure: unknown;
     for (const hostname of addressesOf(endpoint.hostname)) {
-      signal?.throwIfAborted();
       try {
         const address = { ip: await resolve(hostname), port: endpoint.port };
         return await runInWorker({ ...shape, address }, options);
@@ -164,7 +169,8 @@ function planOf(
   options: UdpBenchOptions,
   { kind, timeoutMs, longest }: { kind: BenchPlan["kind"]; timeoutMs: number; longest: number },
 ): Omit<BenchPlan, "address"> {
-  const { connections = 10, sizeBytes = 64, count, transform = "none", window = DEFAULT_WINDOW } = options;
+  const { connections = 10, sizeBytes = 64, count, transform = "none" } = options;
+  const { window = defaultWindow(connections, sizeBytes) } = options;
   check("connections", connections, { from: 1, to: 1e5 });
   check("sizeBytes", sizeBytes, { from: 1, to: longest });
   check("window", window, { from: 1, to: 65_536 });
@@ -176,6 +182,11 @@ function planOf(
     timeoutMs: options.timeoutMs ?? timeoutMs,
     warmupMs: options.warmupMs ?? 0,
   };
+}
+
+function defaultWindow(connections: number, sizeBytes: number): number {
+  const fits = Math.floor(BUFFER_BYTES / (connections * (2 * sizeBytes + OVERHEAD_BYTES)));
+  return Math.max(1, Math.min(fits, MOST_UNDER_WAY));
 }
 
 function check(name: string, value: number, { from, to }: { from: number; to: number }): void {

@@ -22,6 +22,7 @@ const PROBLEMS: readonly [RegExp, string][] = [
   [/closed before message completed|connection reset|unexpected eof|peer closed/i, "it hung up"],
   [/timed out/i, "connection timed out"],
   [/unreachable|no route/i, "there is no route to it"],
+  [/no such file/i, "no such file"],
 ];
 
 /**
