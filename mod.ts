@@ -8,6 +8,7 @@
  * - Host reach, the processes of one machine: `HostLock`, `HostRLock`, `HostSemaphore`, `HostEvent`, `HostQueue`, over a `Store`.
  * - Time: `Timer` runs a function once, `every` ticks at an interval, `schedule` at the times of a `Cron` line, `waitUntilWall`
  *   waits for a moment, which `parseMoment` reads, and `deadline` limits how long work may take.
+ * - Networks: `benchTcp` and `benchUdp` measure an echo server, `TcpClient` and `UdpClient` ask one.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
  *
  * @example
@@ -36,6 +37,9 @@ export * from "./lib/host/queue.ts";
 export * from "./lib/host/rlock.ts";
 export * from "./lib/host/semaphore.ts";
 export { defaultStorePath, Store, type StoreOptions } from "./lib/host/store.ts";
+export * from "./lib/net/bench.ts";
+export { type ConnectOptions, TcpClient, type TlsOptions } from "./lib/net/tcp_client.ts";
+export { UdpClient, type UdpClientOptions, type UdpReply } from "./lib/net/udp_client.ts";
 export type * from "./lib/primitives.ts";
 export * from "./lib/task/event.ts";
 export * from "./lib/task/gather.ts";

@@ -16,6 +16,10 @@ const PROBLEMS: readonly [RegExp, string][] = [
   [/connection refused/i, "connection refused"],
   [/invalid peer certificate: .*expired/i, "the certificate has expired"],
   [/invalid peer certificate: .*name/i, "the certificate is for another name"],
+  [
+    /CaUsedAsEndEntity/i,
+    "the certificate is one of an authority (CA:TRUE): a server needs one with CA:FALSE",
+  ],
   [/invalid peer certificate/i, "the certificate is not trusted"],
   [/InvalidContentType|corrupt message/i, "it does not speak TLS"],
   [/invalid HTTP/i, "it does not speak HTTP"],

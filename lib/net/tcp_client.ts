@@ -61,7 +61,13 @@ export async function connectStream(
       failure ??= error;
     }
   }
-  throw new ConnectionError(problem(failure), { cause: failure });
+  throw new ConnectionError(handshakeProblem(failure) ?? problem(failure), { cause: failure });
+}
+
+/** What openssl makes unless it is told otherwise is refused even if it is trusted. */
+function handshakeProblem(error: unknown): string | undefined {
+  if (!/CaUsedAsEndEntity/.test(String(error))) return undefined;
+  return "the certificate is one of an authority (CA:TRUE): a server needs one with CA:FALSE";
 }
 
 /**
