@@ -16,7 +16,7 @@ import { TLS_FLAGS, type TlsFlags, tlsOptions } from "./tls_flags.ts";
 type TcpBenchFlags = BenchFlags & TlsFlags;
 
 export default command<TcpBenchFlags>({
-  brief: "Measure an echo server: messages/s, round trips, what is lost or wrong",
+  brief: "Measure an echo server: speed, round trips, what is wrong",
   description: `Works against any TCP echo server, at HOST:PORT or unix:PATH. Each connection
 sends a message, waits for the reply, checks every byte of it, and sends the
 next. Each message has its number and that of its connection in it, as far as
@@ -37,10 +37,10 @@ ${BENCH_GATES}
 --json prints a record of type interval every second: elapsedMs, messages,
 messagesPerSecond, bytesPerSecond, p50Ms, p99Ms, maxMs, corrupt, lost, errors;
 and a summary: address, connections, sizeBytes, transform, ratePerSecond,
-durationMs, requests, messages, messagesPerSecond, bytesPerSecond, minMs, meanMs,
-p50Ms, p90Ms, p99Ms, p999Ms, maxMs, corrupt, lost, errors, reasons (how often
-each error), unsent (due by --rate, and not sent), failed (conditions), outcome
-(passed, failed, interrupted), exitCode.`,
+durationMs, requests, messages, messagesPerSecond, bytesPerSecond, minMs,
+meanMs, p50Ms, p90Ms, p99Ms, p999Ms, maxMs, corrupt, lost, errors, reasons (how
+often each error), unsent (due by --rate, and not sent), failed (conditions),
+outcome (passed, failed, interrupted), exitCode.`,
   examples: [
     { line: "conc tcp-echo bench 127.0.0.1:1 -c 64 -d 5s", does: "Nobody listens there", exitCode: 1 },
     {

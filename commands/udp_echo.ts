@@ -22,7 +22,7 @@ const group: CommandGroup = {
       load: async () => (await import("./udp_echo_send.ts")).default,
     },
     bench: {
-      brief: "Measure an echo server: messages/s, round trips, what is lost or wrong",
+      brief: "Measure an echo server: speed, round trips, what is wrong",
       load: async () => (await import("./udp_echo_bench.ts")).default,
     },
   },

@@ -16,7 +16,7 @@ import { parseLimit } from "./echo_send.ts";
 type UdpBenchFlags = BenchFlags & { window?: number };
 
 export default command<UdpBenchFlags>({
-  brief: "Measure an echo server: messages/s, round trips, what is lost or wrong",
+  brief: "Measure an echo server: speed, round trips, what is wrong",
   description: `Works against any UDP echo server. Each of -c sockets keeps up to --window
 messages under way; every byte of every reply is checked. Each message has its
 number in it, as far as there is room, and ends with a line feed.
@@ -25,7 +25,7 @@ number in it, as far as there is room, and ends with a line feed.
   corrupt     replies with a wrong byte, too few or too many
   lost        messages without a reply in --timeout
   duplicated  replies that came once more
-  reordered   replies behind one to a later message of the same socket (RFC 4737)
+  reordered   replies behind one to a later message of their socket (RFC 4737)
   late        replies to messages that count as lost
   errors      datagrams that were refused
 
@@ -40,8 +40,8 @@ ${BENCH_GATES}
 messagesPerSecond, bytesPerSecond, p50Ms, p99Ms, maxMs, corrupt, lost, errors,
 duplicated, reordered, late; and a summary: address, connections, sizeBytes,
 transform, ratePerSecond, durationMs, requests, messages, messagesPerSecond,
-bytesPerSecond, minMs, meanMs, p50Ms, p90Ms, p99Ms, p999Ms, maxMs, corrupt, lost,
-errors, duplicated, reordered, late, reasons (how often each error), unsent (due
+bytesPerSecond, minMs, meanMs, p50Ms, p90Ms, p99Ms, p999Ms, maxMs, corrupt,
+lost, errors, duplicated, reordered, late, reasons (how often each error), unsent (due
 by --rate, and not sent), failed (conditions), outcome (passed, failed,
 interrupted), exitCode.`,
   examples: [

@@ -23,7 +23,7 @@ const IGNORED = {
 
 export default command<SendFlags>({
   brief: "Send messages to an echo server and print the replies",
-  description: `Sends each MESSAGE, or each line of stdin without its line feed, as one datagram,
+  description: `Sends each MESSAGE, or each line of stdin without its line feed, as a datagram,
 and prints each reply before the next is sent; a line feed is added where it is
 missing. Without a reply in --timeout a message is sent anew, --retries times.
 
@@ -32,8 +32,8 @@ to a former message: stderr says so. A message of more than 512 bytes draws a
 warning, as it may be cut into fragments or dropped on the way; one of more than
 65507 bytes fits into no datagram: exit code 2, and nothing is sent.
 
-Exit code: 0; 1 if nobody listens there, or it cannot be reached; 124 if no reply
-came.
+Exit code: 0; 1 if nobody listens there, or it cannot be reached; 124 if no
+reply came.
 
 --json prints a record of type reply for each: number, text (or textBase64 if it
 is no UTF-8), bytes, rttMs, attempts.`,
