@@ -98,9 +98,11 @@ export const BENCH_ALIASES = {
 export const BENCH_GATES = `--fail-if compares (> >= < <=), with commas between: min, mean, max, p50, p99.9
 or any other percentile with a time (ns, us, ms, s); loss, corrupt, errors,
 unsent, duplicated, reordered, late with a count, or a percentage of the
-requests; rate with messages per second. Exit code: 0; 1 if one of these holds, or the server
-cannot be reached; 124 if no reply came at all. Ctrl-C ends it early: what was
-measured is reported, and the exit code is 130.`;
+requests; rate with messages per second.
+
+Exit code: 0; 1 if one of these holds, or the server cannot be reached; 124 if
+no reply came at all. Ctrl-C ends it early: what was measured is reported, and
+the exit code is 130.`;
 
 /** The flags as the library takes them. */
 export function benchOptions(

@@ -41,9 +41,9 @@ messagesPerSecond, bytesPerSecond, p50Ms, p99Ms, maxMs, corrupt, lost, errors,
 duplicated, reordered, late; and a summary: address, connections, sizeBytes,
 transform, ratePerSecond, durationMs, requests, messages, messagesPerSecond,
 bytesPerSecond, minMs, meanMs, p50Ms, p90Ms, p99Ms, p999Ms, maxMs, corrupt,
-lost, errors, duplicated, reordered, late, reasons (how often each error), unsent (due
-by --rate, and not sent), failed (conditions), outcome (passed, failed,
-interrupted), exitCode.`,
+lost, errors, duplicated, reordered, late, reasons (how often each error),
+unsent (due by --rate, and not sent), failed (conditions), outcome (passed,
+failed, interrupted), exitCode.`,
   examples: [
     { line: "conc udp-echo bench 127.0.0.1:1 -d 5s", does: "Nobody listens there", exitCode: 1 },
     {
