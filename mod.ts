@@ -8,7 +8,8 @@
  * - Host reach, the processes of one machine: `HostLock`, `HostRLock`, `HostSemaphore`, `HostEvent`, `HostQueue`, over a `Store`.
  * - Time: `Timer` runs a function once, `every` ticks at an interval, `schedule` at the times of a `Cron` line, `waitUntilWall`
  *   waits for a moment, which `parseMoment` reads, and `deadline` limits how long work may take.
- * - Networks: `serveTcpEcho` and `serveUdpEcho` send back what their clients send, the latter on request as a bad network would.
+ * - Networks: `serveTcpEcho` and `serveUdpEcho` send back what their clients send, the latter on request as a bad network would; `TcpClient` and
+ *   `UdpClient` ask an echo server, `benchTcp` and `benchUdp` measure one.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
  *
  * @example
@@ -37,7 +38,9 @@ export * from "./lib/host/semaphore.ts";
 export { defaultStorePath, Store, type StoreOptions } from "./lib/host/store.ts";
 export type * from "./lib/named.ts";
 export type { Address, Endpoint } from "./lib/net/address.ts";
+export * from "./lib/net/bench.ts";
 export type { FaultOptions } from "./lib/net/faults.ts";
+export { type ConnectOptions, TcpClient, type TlsOptions } from "./lib/net/tcp_client.ts";
 export {
   serveTcpEcho,
   type TcpEchoOptions,
@@ -46,6 +49,7 @@ export {
   type TlsIdentity,
 } from "./lib/net/tcp_echo.ts";
 export type { Transform } from "./lib/net/transform.ts";
+export { UdpClient, type UdpClientOptions, type UdpReply } from "./lib/net/udp_client.ts";
 export {
   serveUdpEcho,
   type UdpBackend,
