@@ -5,6 +5,7 @@
  */
 
 import { ClosedError, NotHeldError } from "../errors.ts";
+import type { WaitOptions } from "../primitives.ts";
 import { guardVariables } from "./leases.ts";
 import type { Delivery, GiveBackOptions, HostQueue, ReceiveOptions } from "./queue.ts";
 import type { Store } from "./store.ts";
@@ -34,6 +35,8 @@ export interface Received {
 
 /** How often a lease is extended before it would end. */
 const BEATS_PER_LEASE = 3;
+/** How long one that is stopped tries to write what was settled. */
+const LAST_WRITE_MS = 5_000;
 
 /**
  * Receives items one by one. What was settled is written together with the next item that is received, or at the end of the turn of the
@@ -50,10 +53,12 @@ export class HostConsumer implements Disposable {
   readonly #terms: ReceiveOptions;
   readonly #options: ConsumerOptions;
   readonly #end = new AbortController();
+  readonly #disposed = new AbortController();
   readonly #signal: AbortSignal;
   readonly #held = new Set<string>();
   readonly #beat: ReturnType<typeof setInterval> | undefined;
   #settled: { token: string; write: () => void }[] = [];
+  #isExtending = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #turn: Promise<void> = Promise.resolve();
   #joined: Promise<void> | undefined;
@@ -71,7 +76,7 @@ export class HostConsumer implements Disposable {
     };
     this.#signal = AbortSignal.any([this.#end.signal, ...(signal === undefined ? [] : [signal])]);
     if (leaseMs !== undefined) {
-      this.#beat = setInterval(() => this.#extend(leaseMs), leaseMs / BEATS_PER_LEASE);
+      this.#beat = setInterval(() => void this.#extend(leaseMs), leaseMs / BEATS_PER_LEASE);
     }
   }
 
@@ -85,16 +90,17 @@ export class HostConsumer implements Disposable {
   async next(): Promise<Received | undefined> {
     // Of those that wait, one stands in the line of the queue for all.
     const { promise: turn, resolve: pass } = Promise.withResolvers<void>();
-    const before = this.#turn;
     try {
       if (this.#signal.aborted) return undefined;
-      const ready = this.#store.write(() => {
+      const limits = { signal: this.#signal, timeoutMs: Infinity };
+      const ready = await this.#store.writeWhenFree(() => {
         this.#flush();
         return this.#tryReceive();
-      });
+      }, limits);
       if (ready === "closed") return undefined;
       if (ready !== undefined) return this.#hold(ready);
       if (this.#options.untilEmpty) this.#joined ??= this.#join();
+      const before = this.#turn;
       this.#turn = turn;
       await before;
       return this.#hold(await this.#queue.receive({ ...this.#terms, signal: this.#signal }));
@@ -121,15 +127,25 @@ export class HostConsumer implements Disposable {
    * Ends it: what was settled is written, and no item is received any more. Items that are held stay held.
    *
    * @throws {SystemError} If the store cannot be used.
+   * @throws {TimeoutError} If another process kept the store from being written for 5 s after the signal was aborted: what was settled last
+   * is received again, once this process has ended.
    */
-  close(): void {
+  async close(): Promise<void> {
     this.#stop();
-    this.#store.write(() => this.#flush());
+    const { signal } = this.#options;
+    const flush = (limits: WaitOptions) => this.#store.writeWhenFree(() => this.#flush(), limits);
+    try {
+      await flush({ timeoutMs: Infinity, ...(signal && { signal }) });
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+      await flush({ timeoutMs: LAST_WRITE_MS });
+    }
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   [Symbol.dispose](): void {
     this.#stop();
+    this.#disposed.abort();
   }
 
   #stop(): void {
@@ -156,7 +172,7 @@ export class HostConsumer implements Disposable {
   #settle(token: string, write: () => void): void {
     this.#held.delete(token);
     this.#settled.push({ token, write });
-    this.#timer ??= setTimeout(() => this.#guarded(() => this.#store.write(() => this.#flush())), 0);
+    this.#timer ??= setTimeout(() => void this.#guarded(() => this.#flush()), 0);
   }
 
   /** Writes what was settled. Within a write. */
@@ -166,13 +182,13 @@ export class HostConsumer implements Disposable {
     for (const { token, write } of this.#settled.splice(0)) this.#unlessLost(token, write);
   }
 
-  #extend(leaseMs: number): void {
-    if (this.#held.size === 0) return;
-    this.#guarded(() =>
-      this.#store.write(() => {
-        for (const token of this.#held) this.#unlessLost(token, () => this.#queue.extend(token, leaseMs));
-      })
-    );
+  async #extend(leaseMs: number): Promise<void> {
+    if (this.#held.size === 0 || this.#isExtending) return;
+    this.#isExtending = true;
+    await this.#guarded(() => {
+      for (const token of this.#held) this.#unlessLost(token, () => this.#queue.extend(token, leaseMs));
+    });
+    this.#isExtending = false;
   }
 
   #unlessLost(token: string, write: () => void): void {
@@ -185,12 +201,13 @@ export class HostConsumer implements Disposable {
     }
   }
 
-  /** What fails where nobody waits is told to who waits next. */
-  #guarded(write: () => void): void {
+  /** Writes where nobody waits for it. What fails is told to who waits next. */
+  async #guarded(change: () => void): Promise<void> {
+    const { signal } = this.#disposed;
     try {
-      write();
+      await this.#store.writeWhenFree(change, { signal, timeoutMs: Infinity });
     } catch (error) {
-      this.#fail(error);
+      if (!signal.aborted) this.#fail(error);
     }
   }
 

@@ -62,7 +62,9 @@ export class HostEvent implements Event {
         return isSet ? { granted: JSON.stringify({ generation, data }) } : undefined;
       },
       refusal: (reason) => new Error(reason),
-      clear: () => false,
+      undo: () => {},
+      isStale: () => false,
+      clear: () => {},
     });
   }
 

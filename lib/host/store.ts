@@ -6,7 +6,10 @@
 
 import { DatabaseSync, type StatementSync, type SupportedValueType } from "node:sqlite";
 import { reason, SystemError, UsageError } from "../errors.ts";
+import type { WaitOptions } from "../primitives.ts";
+import { refuse } from "../task/waiters.ts";
 import { bootId, uptimeMs } from "./clock.ts";
+import { describeWriter, heldUp, inTheWay } from "./held_up.ts";
 import { Owners } from "./owner.ts";
 import { AFTER_REBOOT, APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
@@ -14,14 +17,35 @@ import { AFTER_REBOOT, APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 export interface StoreOptions {
   /** Whether changes of files are watched. Default true; without, waiters only look now and then. */
   watch?: boolean;
+  /** Told once, if another process keeps us from writing for long: who that is, and what to do about it. Default: nobody is told. */
+  onHeldUp?: (text: string) => void;
+}
+
+/** Options of {@link Store.write}. */
+export interface WriteOptions {
+  /** Whether it must be on disk when this returns, and survive a power cut. Default false. */
+  durable?: boolean;
+}
+
+/** Options of {@link Store.writeWhenFree}. */
+export interface PatientWriteOptions extends WriteOptions, WaitOptions {
+  /** Whether the process stays for it, should nothing else be left to do. Default true. */
+  persistent?: boolean;
 }
 
 /** A row of a result. */
 export type Row = Record<string, SupportedValueType>;
 
-/** How long another process may be in the way before that is an error. */
+/** How long another process may be in the way before that is an error, where nobody said how long to wait. */
 const LOCKED_LIMIT_MS = 30_000;
+/** The same for those who wait for nothing: a write of others takes moments, and is no reason to give up. */
+const MOMENT_MS = 1_000;
+/** For so long the event loop stands still: writes follow each other more closely than its timers tick. */
+const NAPPING_MS = 20;
 const LONGEST_NAP_MS = 5;
+const LONGEST_PAUSE_MS = 25;
+/** After that people are told. */
+const NEWS_MS = 2_000;
 const nap = new Int32Array(new SharedArrayBuffer(4));
 
 /**
@@ -54,6 +78,7 @@ export class Store implements Disposable {
   /** Who holds and who waits. */
   readonly owners: Owners = new Owners(this);
   readonly #database: DatabaseSync;
+  #onHeldUp: ((text: string) => void) | undefined;
   readonly #statements = new Map<string, StatementSync>();
   #afterCommit: (() => void)[] = [];
   #isWriting = false;
@@ -63,12 +88,13 @@ export class Store implements Disposable {
    * Opens a store, or makes it: a file that only its user can read, in a directory that only its user can enter.
    *
    * @param path The file.
-   * @param options Whether to watch files.
+   * @param options Whether to watch files, and who is told if it cannot be written.
    * @throws {SystemError} If it cannot be read or written, is no store of conc's, or of a newer version.
    */
-  constructor(path: string, { watch = true }: StoreOptions = {}) {
+  constructor(path: string, { watch = true, onHeldUp }: StoreOptions = {}) {
     this.path = path;
     this.watches = watch;
+    this.#onHeldUp = onHeldUp;
     createFile(path);
     try {
       this.#database = new DatabaseSync(path);
@@ -84,38 +110,65 @@ export class Store implements Disposable {
   }
 
   /**
-   * Changes the store, in a transaction.
+   * Changes the store, in a transaction. While another process writes, this one stands still, and hears no signal: who can await calls
+   * {@link writeWhenFree}.
    *
    * @param change Does it. What it throws undoes all.
-   * @param options `durable`: whether it must be on disk when this returns, and survive a power cut. Default false.
+   * @param options Whether it must be on disk when this returns.
    * @returns What `change` returned.
    * @throws {SystemError} If the store cannot be written: it is read-only, the disk is full, or another process is in the way for 30 s.
    */
-  write<T>(change: () => T, { durable = false }: { durable?: boolean } = {}): T {
+  write<T>(change: () => T, { durable = false }: WriteOptions = {}): T {
     if (this.#isWriting) return change();
-    if (durable !== this.#isDurable) this.#exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
-    this.#isDurable = durable;
-    this.#exec("BEGIN IMMEDIATE");
-    this.#isWriting = true;
-    let result: T;
-    try {
-      result = change();
-      this.#exec("COMMIT");
-    } catch (error) {
-      this.#afterCommit = [];
-      try {
-        this.#database.exec("ROLLBACK");
-      } catch {
-        // A full disk has rolled it back already.
-      }
-      throw error;
-    } finally {
-      this.#isWriting = false;
+    if (!this.#begin(durable, LOCKED_LIMIT_MS)) throw inTheWay(this.path, LOCKED_LIMIT_MS);
+    return this.#finish(change);
+  }
+
+  /**
+   * Changes the store as {@link write} does, as soon as no other process is in the way. If none is, it is changed when this returns.
+   *
+   * Cancel safety: if the wait is cancelled, nothing is changed.
+   *
+   * @param change Does it, once.
+   * @param options Whether it must be on disk then, and when to give up; without `timeoutMs` another process may be in the way for 30 s, with
+   * 0 for 1 s, and then that is a `SystemError`.
+   * @returns What `change` returned.
+   * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If the store cannot be written.
+   * @throws {TimeoutError} If `timeoutMs` ran out.
+   * @throws The reason of the signal, if it is aborted.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { HostEvent } from "./event.ts";
+   *
+   * using store = new Store(`${Deno.makeTempDirSync()}/conc.db`);
+   * const ready = new HostEvent(store, "db-ready");
+   * await store.writeWhenFree(() => ready.set("port 5432"), { timeoutMs: 1_000 });
+   * assertEquals(ready.isSet(), true);
+   * ```
+   */
+  async writeWhenFree<T>(change: () => T, options: PatientWriteOptions = {}): Promise<T> {
+    if (this.#isWriting) return change();
+    const { durable = false, signal, timeoutMs, persistent = true } = options;
+    const refusal = refuse(options);
+    if (refusal !== undefined) throw refusal.reason;
+    if (!this.#begin(durable, Math.min(NAPPING_MS, timeoutMs || NAPPING_MS))) {
+      const limitMs = timeoutMs === undefined ? LOCKED_LIMIT_MS : timeoutMs || MOMENT_MS;
+      const startMs = performance.now();
+      let pauseMs = 1;
+      do {
+        const waitedMs = performance.now() - startMs;
+        if (waitedMs >= limitMs) throw timeoutMs ? heldUp(this.path) : inTheWay(this.path, limitMs);
+        if (waitedMs >= NEWS_MS) this.#tellOnce();
+        const leftMs = Math.min(pauseMs * (0.5 + Math.random()), limitMs - waitedMs);
+        await rest(leftMs, { persistent, signal });
+        signal?.throwIfAborted();
+        pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs);
+      } while (!this.#begin(durable, 0));
     }
-    const callbacks = this.#afterCommit;
-    this.#afterCommit = [];
-    for (const callback of callbacks) callback();
-    return result;
+    return this.#finish(change);
   }
 
   /** Has a function called once the present change is done for good. Only within {@link write}. */
@@ -150,7 +203,46 @@ export class Store implements Disposable {
     this.close();
   }
 
+  /** Begins a transaction that writes, unless another process is in the way all the time. */
+  #begin(durable: boolean, limitMs: number): boolean {
+    if (durable !== this.#isDurable) this.#exec(`PRAGMA synchronous = ${durable ? "FULL" : "NORMAL"}`);
+    this.#isDurable = durable;
+    this.#isWriting = this.#attempt(() => this.#database.exec("BEGIN IMMEDIATE"), limitMs) !== undefined;
+    return this.#isWriting;
+  }
+
+  /** Does what is to be done in a transaction that has begun, and ends it. */
+  #finish<T>(change: () => T): T {
+    let result: T;
+    try {
+      result = change();
+      this.#exec("COMMIT");
+    } catch (error) {
+      this.#afterCommit = [];
+      try {
+        this.#database.exec("ROLLBACK");
+      } catch {
+        // A full disk has rolled it back already.
+      }
+      throw error;
+    } finally {
+      this.#isWriting = false;
+    }
+    const callbacks = this.#afterCommit;
+    this.#afterCommit = [];
+    for (const callback of callbacks) callback();
+    return result;
+  }
+
+  #tellOnce(): void {
+    const tell = this.#onHeldUp;
+    this.#onHeldUp = undefined;
+    tell?.(`the store ${this.path} cannot be written yet: ${describeWriter(this.path)}`);
+  }
+
   #prepareFile(): void {
+    // How long to wait is decided here: SQLite's own wait hears no signal, and how long it is differs between versions of Deno.
+    this.#exec("PRAGMA busy_timeout = 0");
     // In one transaction: between two looks another process may make the tables.
     this.#exec("BEGIN");
     const [id, version, schema] = ["application_id", "user_version", "schema_version"].map((name) =>
@@ -210,26 +302,44 @@ export class Store implements Disposable {
 
   /** Does it as soon as no other process is in the way. */
   #try<T>(action: () => T): T {
+    const done = this.#attempt(action, LOCKED_LIMIT_MS);
+    if (done === undefined) throw inTheWay(this.path, LOCKED_LIMIT_MS);
+    return done.value;
+  }
+
+  /** Does it as soon as no other process is in the way; undefined if one is until the time is over. */
+  #attempt<T>(action: () => T, limitMs: number): { value: T } | undefined {
     let startMs: number | undefined;
     let napMs = 0.1;
     for (;;) {
       try {
-        return action();
+        return { value: action() };
       } catch (error) {
         if (!/database (table )?is locked|database schema is locked/.test(String(error))) {
           throw storeError(error, this.path);
         }
         startMs ??= performance.now();
-        if (performance.now() - startMs > LOCKED_LIMIT_MS) {
-          throw new SystemError(
-            `cannot use ${this.path} as another process has been in the way for 30 s: end it`,
-          );
-        }
+        if (performance.now() - startMs >= limitMs) return undefined;
         Atomics.wait(nap, 0, 0, napMs * (0.5 + Math.random()));
         napMs = Math.min(LONGEST_NAP_MS, 2 * napMs);
       }
     }
   }
+}
+
+/** Rests, unless the signal is aborted. */
+async function rest(
+  ms: number,
+  { persistent, signal }: { persistent: boolean; signal: AbortSignal | undefined },
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const wake = () => resolve();
+  const timer = setTimeout(wake, ms);
+  if (!persistent) Deno.unrefTimer(timer);
+  signal?.addEventListener("abort", wake, { once: true });
+  await promise;
+  clearTimeout(timer);
+  signal?.removeEventListener("abort", wake);
 }
 
 /** Makes the file, which SQLite's own files then take after, if it is not there. */

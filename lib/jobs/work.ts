@@ -35,7 +35,7 @@ export interface WorkSource {
   /** Told of an item that was taken away. */
   onLost: (token: string) => void;
   /** No more items; what was said of others is kept for good. */
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** An item to work on. */
@@ -144,7 +144,7 @@ export class WorkRun {
       await this.#pool.run({ next: () => this.#next() });
     } finally {
       await printer.flush();
-      this.#options.source.close();
+      await this.#options.source.close();
     }
     return this.summary;
   }

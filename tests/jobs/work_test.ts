@@ -35,8 +35,9 @@ class Items implements WorkSource {
     this.said.push([token, options]);
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.closed = true;
+    return Promise.resolve();
   }
 }
 
