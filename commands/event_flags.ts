@@ -52,7 +52,7 @@ export async function changeEvent(
   const name = eventName(word);
   const store = openStore(context, flags);
   const event = new HostEvent(store, name);
-  const statistics = store.write(() => {
+  const statistics = await store.writeWhenFree(() => {
     change(event);
     return event.statistics();
   });

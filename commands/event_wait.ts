@@ -193,7 +193,7 @@ async function runWait(
 /** Opens the targets, and the store if one of them is an event. */
 function begin(
   context: Context,
-  { targets, flags }: { targets: readonly Target[]; flags: StoreFlags },
+  { targets, flags }: { targets: readonly Target[]; flags: StoreFlags & CommonFlags },
 ): Wait[] {
   let store: Store | undefined;
   const surroundings = {

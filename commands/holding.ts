@@ -5,6 +5,7 @@
  */
 
 import { TimeoutError, UsageError } from "../lib/errors.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
 import type { HostLease } from "../lib/host/leases.ts";
 import type { StreamName } from "../lib/process/capture.ts";
 import type { Child, ChildStatus } from "../lib/process/spawn.ts";
@@ -20,6 +21,9 @@ import { Interrupts } from "./interrupt.ts";
 import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
 import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
 
+/** How long conc stays to give back what it held; after that its own end does. */
+const GIVE_BACK_MS = 1_000;
+
 /** The flags of both. */
 export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags;
 
@@ -30,7 +34,7 @@ export interface Guard<L> {
   /** Waits for it. */
   acquire(options: WaitOptions): Promise<L>;
   /** How it stands. */
-  situation(): Situation;
+  situation(): Promise<Situation>;
 }
 
 /** What a wait came to: what was asked for, or the exit code of giving up. */
@@ -48,7 +52,7 @@ export async function runHolding(
     flags: HoldingFlags & CommonFlags;
     name: string;
     typed: readonly string[];
-    guard: (command: WrappedCommand) => Guard<HostLease>;
+    guard: (command: WrappedCommand, options: WaitOptions) => Promise<Guard<HostLease>>;
   },
 ): Promise<number> {
   const command = wrappedCommand(typed, flags.shell);
@@ -56,15 +60,18 @@ export async function runHolding(
   const acquired = await acquire(context, {
     flags,
     signal: interrupts.first,
-    guard: () => makeGuard(command),
+    guard: (options) => makeGuard(command, options),
   });
   if ("exitCode" in acquired) return acquired.exitCode;
   const { lease, waitedMs } = acquired;
+  const ended = new AbortController();
   let exitCode: number;
   try {
-    interrupts.first.throwIfAborted();
-    const env = lease.guard(context.env);
-    const started = (pid: number) => lease.guards(pid);
+    const signal = interrupts.first;
+    signal.throwIfAborted();
+    const env = await lease.guard(context.env, { signal });
+    // That it is known is of use to people only: the job is found by its environment, too.
+    const started = (pid: number) => void lease.guards(pid, { signal: ended.signal }).catch(() => {});
     const options = { env, killAfterMs: flags.killAfter, interrupts, started };
     const startedAtMs = context.now();
     const startMs = context.monotonic();
@@ -80,6 +87,7 @@ export async function runHolding(
     });
     exitCode = flags.json ? await printRun(context, { run, record }) : (await run()).exitCode;
   } finally {
+    ended.abort();
     await giveBack(context, lease);
   }
   interrupts.first.throwIfAborted();
@@ -98,19 +106,21 @@ export async function acquire<L>(
   { flags, signal, guard: makeGuard }: {
     flags: WaitFlags & CommonFlags;
     signal: AbortSignal;
-    guard: () => Guard<L>;
+    guard: (options: WaitOptions) => Promise<Guard<L>>;
   },
 ): Promise<Acquired<L>> {
   const timeoutMs = waitLimit(flags);
   const startMs = context.monotonic();
-  const guard = makeGuard();
+  const guard = await makeGuard({ signal, timeoutMs });
   try {
-    const lease = await guard.acquire({ signal, timeoutMs });
+    // A wait for nothing is one still; one that is over tries once.
+    const leftMs = timeoutMs === 0 ? 0 : Math.max(1, timeoutMs - (context.monotonic() - startMs));
+    const lease = await guard.acquire({ signal, timeoutMs: leftMs });
     return { lease, waitedMs: context.monotonic() - startMs };
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
-    if (!(error instanceof TimeoutError)) throw error;
-    const situation = guard.situation();
+    if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
+    const situation = await guard.situation();
     const exitCode = flags.noWait ? flags.conflictExitCode : TIMEOUT;
     if (flags.json) {
       const cause = flags.noWait ? "conflict" : "timeout";
@@ -154,10 +164,13 @@ export async function printRun(
   return status.exitCode;
 }
 
-/** Gives a lease back. What fails here changes nothing for the command, which has ended: a lease of nobody's is found to be free. */
+/**
+ * Gives a lease back. What fails here, or takes long, changes nothing for the command, which has ended: a lease of nobody's is found to be
+ * free.
+ */
 async function giveBack(context: Context, lease: HostLease): Promise<void> {
   try {
-    lease.release();
+    await lease.releaseWhenFree({ timeoutMs: GIVE_BACK_MS });
   } catch (error) {
     await say(context, error instanceof Error ? error.message : String(error));
   }

@@ -61,12 +61,13 @@ function runLock(
   return runHolding(context, {
     ...{ flags, name, typed },
     guard: ({ text }) => {
-      const lock = new HostLock(openStore(context, flags), name);
-      return {
+      const store = openStore(context, flags);
+      const lock = new HostLock(store, name);
+      return Promise.resolve({
         what: `the lock '${name}'`,
         acquire: (options) => lock.acquire({ ...options, shared, command: text }),
-        situation: () => lockSituation(name, lock),
-      };
+        situation: () => store.writeWhenFree(() => lockSituation(name, lock), { timeoutMs: 0 }),
+      });
     },
   });
 }

@@ -9,6 +9,7 @@ import { concatBytes } from "../lib/bytes.ts";
 import { ConcError } from "../lib/errors.ts";
 import { HostQueue } from "../lib/host/queue.ts";
 import type { Store } from "../lib/host/store.ts";
+import type { WaitOptions } from "../lib/primitives.ts";
 import { bytesEntry, ndjson } from "../lib/report/ndjson.ts";
 import { parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
@@ -32,16 +33,16 @@ class UnknownQueueError extends ConcError {}
 /**
  * Opens a queue, which is made if it is not there.
  *
+ * @param options Its name, and when to give up if the store cannot be written.
  * @throws {UsageError} If this is no name.
  */
-export function openQueue(
+export async function openQueue(
   context: Context,
-  flags: StoreFlags,
-  name: string,
-): { store: Store; queue: HostQueue } {
+  { flags, name, ...wait }: WaitOptions & { flags: StoreFlags & CommonFlags; name: string },
+): Promise<{ store: Store; queue: HostQueue }> {
   parseName(name);
   const store = openStore(context, flags);
-  return { store, queue: new HostQueue(store, name) };
+  return { store, queue: await store.writeWhenFree(() => new HostQueue(store, name), wait) };
 }
 
 /**
@@ -49,7 +50,11 @@ export function openQueue(
  *
  * @throws {ConcError} If there is none of this name.
  */
-export function openExistingQueue(context: Context, flags: StoreFlags, name: string): HostQueue {
+export function openExistingQueue(
+  context: Context,
+  flags: StoreFlags & CommonFlags,
+  name: string,
+): HostQueue {
   parseName(name);
   const store = openStore(context, flags);
   if (!HostQueue.exists(store, name)) {

@@ -5,7 +5,9 @@
  */
 
 import { TimeoutError } from "../lib/errors.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
 import type { Delivery, HostQueue } from "../lib/host/queue.ts";
+import type { Store } from "../lib/host/store.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { parseCount } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
@@ -68,21 +70,23 @@ async function runGet(
   [name = ""]: string[],
 ): Promise<number> {
   const timeoutMs = waitLimit(flags);
-  const { queue } = openQueue(context, flags, name);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
+  const { store, queue } = await openQueue(context, { flags, name, timeoutMs, signal });
   for (let got = 0; got < flags.count;) {
     signal.throwIfAborted();
-    let batch = queue.receiveMany(Math.min(BATCH_ITEMS, flags.count - got), { maxBytes: BATCH_BYTES });
+    const count = Math.min(BATCH_ITEMS, flags.count - got);
+    const receive = () => queue.receiveMany(count, { maxBytes: BATCH_BYTES });
+    let batch = await store.writeWhenFree(receive, { timeoutMs, signal });
     if (batch.length === 0) {
       try {
         batch = [await queue.receive({ timeoutMs, signal })];
       } catch (error) {
-        if (!(error instanceof TimeoutError)) throw error;
+        if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
         return await giveUp(context, { flags, name, got });
       }
     }
-    await print(context, { queue, batch, flags });
+    await print(context, { store, queue, batch, flags, signal });
     got += batch.length;
   }
   return SUCCESS;
@@ -91,10 +95,12 @@ async function runGet(
 /** Prints items; those that were printed are out of the queue then, whatever happens. */
 async function print(
   context: Context,
-  { queue, batch, flags }: {
+  { store, queue, batch, flags, signal }: {
+    store: Store;
     queue: HostQueue;
     batch: readonly Delivery<Uint8Array>[];
     flags: GetFlags & CommonFlags;
+    signal: AbortSignal;
   },
 ): Promise<void> {
   let printed = 0;
@@ -104,8 +110,10 @@ async function print(
       printed += 1;
     }
   } finally {
-    queue.ack(...batch.slice(0, printed).map(({ token }) => token));
-    for (const { token } of batch.slice(printed)) queue.giveBack(token, { counts: false });
+    await store.writeBeforeEnd(() => {
+      queue.ack(...batch.slice(0, printed).map(({ token }) => token));
+      for (const { token } of batch.slice(printed)) queue.giveBack(token, { counts: false });
+    }, { signal });
   }
 }
 

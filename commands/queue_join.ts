@@ -5,6 +5,7 @@
  */
 
 import { TimeoutError } from "../lib/errors.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
 import type { Context } from "./context.ts";
@@ -58,7 +59,7 @@ async function runJoin(
   try {
     await queue.join({ timeoutMs, signal: interrupts.first });
   } catch (error) {
-    if (!(error instanceof TimeoutError)) throw error;
+    if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
     const { size, leased } = queue.status();
     const left = `${items(size)} wait in the queue '${name}', ${leased} are worked on`;
     throw new TimeoutError(`timed out after ${formatDuration(timeoutMs)}: ${left}: allow more time`);

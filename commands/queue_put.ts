@@ -6,7 +6,9 @@
 
 import { bytesToText, textToBytes } from "../lib/bytes.ts";
 import { InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
 import type { HostQueue } from "../lib/host/queue.ts";
+import type { Store } from "../lib/host/store.ts";
 import { readRecords } from "../lib/jobs/lines.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
@@ -100,14 +102,14 @@ async function runPut(
   [name = "", ...words]: string[],
 ): Promise<number> {
   const timeoutMs = waitLimit(flags);
-  const { queue } = openQueue(context, flags, name);
+  using interrupts = new Interrupts();
+  const { store, queue } = await openQueue(context, { flags, name, timeoutMs, signal: interrupts.first });
   if (words.length === 0 && context.stdinIsTerminal && !flags.quiet) {
     await say(context, "reading items from the terminal, one a line: Ctrl-D ends them");
   }
-  using interrupts = new Interrupts();
   const tally: Tally = { put: 0, duplicates: 0 };
   const put = (batch: readonly Uint8Array[]) =>
-    putAll(queue, { batch, flags, timeoutMs, signal: interrupts.first, tally });
+    putAll({ store, queue, batch, flags, timeoutMs, signal: interrupts.first, tally });
   let failure: { error: unknown } | undefined;
   try {
     if (words.length > 0) await put(words.map(textToBytes));
@@ -136,7 +138,7 @@ async function fail(
   },
 ): Promise<number> {
   const put = `${tally.put === 1 ? "1 item was" : `${tally.put} items were`} put`;
-  if (!(error instanceof TimeoutError)) {
+  if (!(error instanceof TimeoutError) || error instanceof HeldUpError) {
     if (tally.put > 0 && !(flags.quiet && error instanceof InterruptedError)) {
       await say(context, `${put} before that`).catch(() => {});
     }
@@ -151,22 +153,24 @@ async function fail(
 }
 
 /** Puts items in their order, waiting for room. */
-async function putAll(
-  queue: HostQueue,
-  { batch, flags, timeoutMs, signal, tally }: {
-    batch: readonly Uint8Array[];
-    flags: PutFlags;
-    timeoutMs: number;
-    signal: AbortSignal;
-    tally: Tally;
-  },
-): Promise<void> {
+async function putAll({ store, queue, batch, flags, timeoutMs, signal, tally }: {
+  store: Store;
+  queue: HostQueue;
+  batch: readonly Uint8Array[];
+  flags: PutFlags;
+  timeoutMs: number;
+  signal: AbortSignal;
+  tally: Tally;
+}): Promise<void> {
   const { priority, delay: delayMs, dedup } = flags;
   const keyOf = (item: Uint8Array) => dedup!.replaceAll("{}", () => bytesToText(item));
   for (let from = 0; from < batch.length;) {
     signal.throwIfAborted();
     const keys = dedup === undefined ? {} : { dedup: keyOf };
-    const { taken, duplicates } = queue.putMany(batch.slice(from), { priority, delayMs, ...keys });
+    const { taken, duplicates } = await store.writeWhenFree(
+      () => queue.putMany(batch.slice(from), { priority, delayMs, ...keys }),
+      { durable: true, timeoutMs, signal },
+    );
     tally.put += taken - duplicates;
     tally.duplicates += duplicates;
     from += taken;

@@ -6,6 +6,7 @@
 
 import { InterruptedError, UsageError } from "../lib/errors.ts";
 import { HostConsumer } from "../lib/host/consumer.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
 import { Admission } from "../lib/jobs/admission.ts";
 import { Template } from "../lib/jobs/template.ts";
 import { WorkRun, type WorkSummary } from "../lib/jobs/work.ts";
@@ -133,8 +134,9 @@ async function runWork(
     append: !flags.stdin,
     ...(flags.shell !== undefined && { shell: flags.shell }),
   });
-  const { store, queue } = openQueue(context, flags, name);
   using interrupts = new Interrupts();
+  const signal = interrupts.first;
+  const { store, queue } = await openQueue(context, { flags, name, signal, timeoutMs: Infinity });
   using source = new HostConsumer(store, queue, {
     ...(flags.lease !== undefined && { leaseMs: flags.lease }),
     untilEmpty: flags.untilEmpty,
@@ -160,6 +162,11 @@ async function runWork(
   let summary: WorkSummary;
   try {
     summary = await run.run();
+  } catch (error) {
+    if (!(error instanceof HeldUpError)) throw error;
+    // Only who was told to end gives up.
+    await say(context, `${error.message}: what was done last may be done again`);
+    throw signal.reason ?? error;
   } finally {
     await endLeftovers(context, { killAfterMs: flags.killAfter, quiet: flags.quiet, interrupts });
   }

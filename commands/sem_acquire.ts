@@ -5,6 +5,7 @@
  */
 
 import { UsageError } from "../lib/errors.ts";
+import type { WaitOptions } from "../lib/primitives.ts";
 import { type Identity, identityOf } from "../lib/host/owner.ts";
 import type { LendOptions } from "../lib/host/semaphore.ts";
 import { readCommand } from "../lib/process/proc.ts";
@@ -79,16 +80,16 @@ async function runAcquire(
   const holder = holderOf(flags);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
-  const semaphore = () => openSemaphore(openStore(context, flags), { name, permits });
-  const guard = () => {
-    const opened = semaphore();
+  const store = openStore(context, flags);
+  const guard = async (wait: WaitOptions) => {
+    const opened = await openSemaphore(store, { name, permits, ...wait });
     return {
       what: `the semaphore '${name}'`,
       acquire: async (options: object) => ({
         token: await opened.lend({ ...options, ...holder, weight }),
-        giveBack: (token: string) => opened.release(token),
+        giveBack: (token: string) => store.writeBeforeEnd(() => opened.release(token), { signal }),
       }),
-      situation: () => semaphoreSituation(name, opened),
+      situation: () => store.writeWhenFree(() => semaphoreSituation(name, opened), { timeoutMs: 0 }),
     };
   };
   const acquired = await acquire(context, { flags, signal, guard });
@@ -103,7 +104,7 @@ async function runAcquire(
     );
   } catch (error) {
     // Nobody got to know the token.
-    giveBack(token);
+    await giveBack(token);
     throw error;
   }
   return SUCCESS;

@@ -8,6 +8,7 @@ import type { FlagParametersForType } from "@stricli/core";
 import { ConcError } from "../lib/errors.ts";
 import { HostSemaphore } from "../lib/host/semaphore.ts";
 import type { Store } from "../lib/host/store.ts";
+import type { WaitOptions } from "../lib/primitives.ts";
 import { parseCount } from "../lib/units.ts";
 import type { Situation } from "./holders.ts";
 import { WAIT_ALIASES } from "./store_flags.ts";
@@ -52,13 +53,15 @@ export function knownSemaphore(store: Store, name: string): HostSemaphore {
 /**
  * The semaphore of a name, made if it is not there.
  *
+ * @param options Its name, how many permits it is to have, and when to give up if the store cannot be written.
  * @throws {UsageError} If it is in use with another number of permits.
  */
-export function openSemaphore(
+export async function openSemaphore(
   store: Store,
-  { name, permits }: { name: string; permits: number | undefined },
-): HostSemaphore {
-  return new HostSemaphore(store, name, permits === undefined ? {} : { permits });
+  { name, permits, ...wait }: WaitOptions & { name: string; permits: number | undefined },
+): Promise<HostSemaphore> {
+  const options = permits === undefined ? {} : { permits };
+  return await store.writeWhenFree(() => new HostSemaphore(store, name, options), wait);
 }
 
 /** How a semaphore stands at this moment. */

@@ -36,7 +36,7 @@ async function runResize(
 ): Promise<number> {
   const name = parseName(word);
   const permits = parseCount(count, 1);
-  const semaphore = openSemaphore(openStore(context, flags), { name, permits: undefined });
+  const semaphore = await openSemaphore(openStore(context, flags), { name, permits: undefined });
   semaphore.resize(permits);
   if (flags.json) await context.stdout.write(ndjson(semaphoreSituation(name, semaphore).record));
   return SUCCESS;

@@ -56,12 +56,13 @@ function runSemaphore(
   const { permits, weight } = flags;
   return runHolding(context, {
     ...{ flags, name, typed },
-    guard: ({ text }) => {
-      const semaphore = openSemaphore(openStore(context, flags), { name, permits });
+    guard: async ({ text }, options) => {
+      const store = openStore(context, flags);
+      const semaphore = await openSemaphore(store, { name, permits, ...options });
       return {
         what: `the semaphore '${name}'`,
         acquire: (options) => semaphore.acquire({ ...options, weight, command: text }),
-        situation: () => semaphoreSituation(name, semaphore),
+        situation: () => store.writeWhenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
       };
     },
   });

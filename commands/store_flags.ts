@@ -9,7 +9,8 @@ import { UsageError } from "../lib/errors.ts";
 import { defaultStorePath, Store } from "../lib/host/store.ts";
 import { parseDuration } from "../lib/time/duration.ts";
 import { parseCount } from "../lib/units.ts";
-import type { Context } from "./context.ts";
+import { type Context, say } from "./context.ts";
+import type { CommonFlags } from "./declaration.ts";
 
 /** Flags of everything that uses a store. */
 export type StoreFlags = { store?: string };
@@ -61,8 +62,13 @@ export const WAIT_ALIASES = { E: "conflictExitCode" } as const;
  * @throws {UsageError} If it names none that can be used.
  * @throws {SystemError} If it cannot be used.
  */
-export function openStore(context: Pick<Context, "env">, flags: StoreFlags): Store {
-  return new Store(storePath(context, flags));
+export function openStore(context: Context, flags: StoreFlags & Pick<CommonFlags, "quiet">): Store {
+  return new Store(storePath(context, flags), {
+    onHeldUp(text) {
+      // Who reads no more is no reason to end.
+      if (!flags.quiet) say(context, text).catch(() => {});
+    },
+  });
 }
 
 /**

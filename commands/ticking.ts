@@ -163,14 +163,22 @@ async function repeat(
 /** Ticks that let the event happen that the flags name, before anything else is done at a tick. Its data is when the tick was due. */
 async function announced(
   context: Context,
-  { flags, ticks, by }: { flags: RunFlags; ticks: TickSource; by: "set" | "pulse" },
+  { flags, ticks, by }: { flags: RunFlags & CommonFlags; ticks: TickSource; by: "set" | "pulse" },
 ): Promise<TickSource> {
   if (flags.event === undefined) return ticks;
   const { HostEvent } = await import("../lib/host/event.ts");
-  const event = new HostEvent(openStore(context, flags), flags.event);
+  const store = openStore(context, flags);
+  const event = new HostEvent(store, flags.event);
   return async function* (options) {
+    const { signal } = options;
     for await (const tick of ticks(options)) {
-      event[by](iso(tick.scheduledMs));
+      const happen = () => event[by](iso(tick.scheduledMs));
+      try {
+        await store.writeWhenFree(happen, { timeoutMs: Infinity, signal });
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
       yield tick;
     }
   };

@@ -5,7 +5,6 @@
  */
 
 import { ClosedError, NotHeldError } from "../errors.ts";
-import type { WaitOptions } from "../primitives.ts";
 import { guardVariables } from "./leases.ts";
 import type { Delivery, GiveBackOptions, HostQueue, ReceiveOptions } from "./queue.ts";
 import type { Store } from "./store.ts";
@@ -35,8 +34,6 @@ export interface Received {
 
 /** How often a lease is extended before it would end. */
 const BEATS_PER_LEASE = 3;
-/** How long one that is stopped tries to write what was settled. */
-const LAST_WRITE_MS = 5_000;
 
 /**
  * Receives items one by one. What was settled is written together with the next item that is received, or at the end of the turn of the
@@ -132,14 +129,7 @@ export class HostConsumer implements Disposable {
    */
   async close(): Promise<void> {
     this.#stop();
-    const { signal } = this.#options;
-    const flush = (limits: WaitOptions) => this.#store.writeWhenFree(() => this.#flush(), limits);
-    try {
-      await flush({ timeoutMs: Infinity, ...(signal && { signal }) });
-    } catch (error) {
-      if (!signal?.aborted) throw error;
-      await flush({ timeoutMs: LAST_WRITE_MS });
-    }
+    await this.#store.writeBeforeEnd(() => this.#flush(), { signal: this.#options.signal });
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 

@@ -123,10 +123,8 @@ export class Line {
     try {
       served = await this.#served(id, patience);
     } catch (error) {
-      const hasGivenUp = signal?.aborted || error instanceof TimeoutError;
-      const late = hasGivenUp ? await this.#leave(id) : undefined;
-      if (late === undefined) throw error;
-      served = late;
+      if (!signal?.aborted && !(error instanceof TimeoutError)) throw error;
+      served = await this.#leave(id, error);
     }
     return this.#result(served);
   }
@@ -251,15 +249,22 @@ export class Line {
     return await this.#writeWhenFree(() => this.#takeOut(id), patience.limits());
   }
 
-  /** Takes a waiter out that gives up, and returns what it was granted if it was. Where that takes too long, it is done later. */
-  async #leave(id: number): Promise<Outcome> {
+  /**
+   * Takes a waiter out that gives up, and returns what it was granted if it was. Where that takes too long, it is done later.
+   *
+   * @throws Why it gives up.
+   */
+  async #leave(id: number, cause: unknown): Promise<NonNullable<Outcome>> {
+    let late: Outcome;
     try {
-      return await this.#writeWhenFree(() => this.#takeOutAndServe(id), { timeoutMs: LEAVE_LIMIT_MS });
+      late = await this.#writeWhenFree(() => this.#takeOutAndServe(id), { timeoutMs: LEAVE_LIMIT_MS });
     } catch (error) {
       if (!(error instanceof HeldUpError)) throw error;
       void this.#leaveLater(id);
-      return undefined;
+      throw cause instanceof TimeoutError ? error : cause;
     }
+    if (late === undefined) throw cause;
+    return late;
   }
 
   /** Takes a waiter out that is gone for its caller, and takes back what it was granted. */

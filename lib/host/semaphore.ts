@@ -125,7 +125,7 @@ export class HostSemaphore implements Semaphore {
         ...(signal && { signal }),
       });
     } catch (error) {
-      await this.#store.writeWhenFree(() => lease.release(), { timeoutMs: 0 }).catch(() => {});
+      await lease.releaseWhenFree({ timeoutMs: 0 }).catch(() => {});
       throw error;
     }
     return lease.token;

@@ -44,6 +44,8 @@ const MOMENT_MS = 1_000;
 const NAPPING_MS = 20;
 const LONGEST_NAP_MS = 5;
 const LONGEST_PAUSE_MS = 25;
+/** How long a program that is to end still tries. */
+const LAST_MS = 5_000;
 /** After that people are told. */
 const NEWS_MS = 2_000;
 const nap = new Int32Array(new SharedArrayBuffer(4));
@@ -169,6 +171,24 @@ export class Store implements Disposable {
       } while (!this.#begin(durable, 0));
     }
     return this.#finish(change);
+  }
+
+  /**
+   * Changes the store as {@link writeWhenFree} does, however long that takes, and for 5 s more once the signal is aborted: for what should
+   * not be lost when a program is to end.
+   *
+   * @param change Does it, once.
+   * @param options `signal`: says that the program is to end.
+   * @throws {SystemError} If the store cannot be written.
+   * @throws {TimeoutError} If another process was in the way until the end.
+   */
+  async writeBeforeEnd<T>(change: () => T, { signal }: { signal?: AbortSignal | undefined }): Promise<T> {
+    try {
+      return await this.writeWhenFree(change, { timeoutMs: Infinity, ...(signal && { signal }) });
+    } catch (error) {
+      if (!signal?.aborted || error !== signal.reason) throw error;
+      return await this.writeWhenFree(change, { timeoutMs: LAST_MS });
+    }
   }
 
   /** Has a function called once the present change is done for good. Only within {@link write}. */
