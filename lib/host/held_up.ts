@@ -17,12 +17,14 @@ const LONGEST_COMMAND = 60;
 
 /** The time of a wait ran out. */
 export function heldUp(path: string): HeldUpError {
-  return new HeldUpError(`the time ran out for the store ${path} cannot be written: ${describeWriter(path)}`);
+  return new HeldUpError(`timed out as the store ${path} cannot be written: ${describeWriter(path)}`);
 }
 
 /** Nobody waits any longer, whatever time there is. */
 export function inTheWay(path: string, limitMs: number): SystemError {
-  return new SystemError(`cannot write the store ${path} for ${limitMs / 1_000} s: ${describeWriter(path)}`);
+  return new SystemError(
+    `gave up after ${limitMs / 1_000} s as the store ${path} cannot be written: ${describeWriter(path)}`,
+  );
 }
 
 /** Who is in the way of those who want to write a store, and what to do about it. */
