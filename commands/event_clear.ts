@@ -19,6 +19,5 @@ export default command<StoreFlags>({
   ],
   words: { usage: "NAME", minimum: 1, maximum: 1 },
   flags: STORE_FLAGS,
-  run: (context, flags, [word = ""]) =>
-    changeEvent(context, { flags, word, change: (event) => event.clear() }),
+  run: (context, flags, [word = ""]) => changeEvent(context, { flags, word, change: { action: "clear" } }),
 });

@@ -5,14 +5,15 @@
  */
 
 import type { FlagParametersForType } from "@stricli/core";
-import { HostEvent } from "../lib/host/event.ts";
+import type { EventChange } from "../lib/named.ts";
 import type { EventStatistics } from "../lib/primitives.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import type { Context } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
 import { eventName } from "./event_name.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { openStore, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import type { StoreFlags } from "./store_flags.ts";
 
 /** Flags of everything that makes an event happen. */
 export type DataFlags = { data?: string };
@@ -46,16 +47,13 @@ export async function changeEvent(
   { flags, word, change }: {
     flags: StoreFlags & CommonFlags;
     word: string;
-    change: (event: HostEvent) => void;
+    change: EventChange;
   },
 ): Promise<number> {
   const name = eventName(word);
-  const store = openStore(context, flags);
-  const event = new HostEvent(store, name);
-  const statistics = await store.writeWhenFree(() => {
-    change(event);
-    return event.statistics();
-  });
+  await using reach = await openReach(context, flags);
+  const event = await reach.event(name);
+  const statistics = await reach.whenFree(() => event.change(change));
   if (flags.json) await context.stdout.write(ndjson(eventRecord(name, statistics)));
   return SUCCESS;
 }

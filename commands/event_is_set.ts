@@ -4,13 +4,13 @@
  * @module
  */
 
-import { HostEvent } from "../lib/host/event.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { command } from "./declaration.ts";
 import { eventRecord } from "./event_flags.ts";
 import { eventName } from "./event_name.ts";
 import { FAILURE, SUCCESS } from "./exit_code.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Exit 0 if an event is set, else 1",
@@ -25,7 +25,8 @@ export default command<StoreFlags>({
   flags: STORE_FLAGS,
   async run(context, flags, [word = ""]) {
     const name = eventName(word);
-    const statistics = new HostEvent(openStore(context, flags), name).statistics();
+    await using reach = await openReach(context, flags);
+    const statistics = await (await reach.event(name)).statistics();
     if (flags.json) await context.stdout.write(ndjson(eventRecord(name, statistics)));
     return statistics.set ? SUCCESS : FAILURE;
   },

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HostEvent, type HostEventStatus } from "../lib/host/event.ts";
+import type { NamedEventStatus } from "../lib/named.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { table } from "../lib/report/table.ts";
 import { formatInZone, localZone } from "../lib/time/zone.ts";
@@ -12,7 +12,8 @@ import { say } from "./context.ts";
 import { command } from "./declaration.ts";
 import { eventRecord } from "./event_flags.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 const HEADINGS = ["NAME", "STATE", "GENERATION", "WAITING", "SINCE", "DATA"];
 
@@ -30,9 +31,10 @@ waiting, since.`,
   words: { usage: "", minimum: 0, maximum: 0 },
   flags: STORE_FLAGS,
   async run(context, flags) {
-    const events = HostEvent.list(openStore(context, flags));
+    await using reach = await openReach(context, flags);
+    const events = await reach.events();
     if (flags.json) {
-      const record = (event: HostEventStatus) => ({
+      const record = (event: NamedEventStatus) => ({
         ...eventRecord(event.name, event),
         since: event.since.toISOString(),
       });

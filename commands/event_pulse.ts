@@ -21,5 +21,9 @@ are woken; that of an event that is set stays.
   words: { usage: "NAME", minimum: 1, maximum: 1 },
   flags: { ...DATA_FLAGS, ...STORE_FLAGS },
   run: (context, flags: DataFlags & StoreFlags & CommonFlags, [word = ""]) =>
-    changeEvent(context, { flags, word, change: (event) => event.pulse(flags.data) }),
+    changeEvent(context, {
+      flags,
+      word,
+      change: { action: "pulse", ...(flags.data !== undefined && { data: flags.data }) },
+    }),
 });

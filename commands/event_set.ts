@@ -22,5 +22,9 @@ set or pulsed so far), data (null if there is none), waiting.`,
   words: { usage: "NAME", minimum: 1, maximum: 1 },
   flags: { ...DATA_FLAGS, ...STORE_FLAGS },
   run: (context, flags: DataFlags & StoreFlags & CommonFlags, [word = ""]) =>
-    changeEvent(context, { flags, word, change: (event) => event.set(flags.data) }),
+    changeEvent(context, {
+      flags,
+      word,
+      change: { action: "set", ...(flags.data !== undefined && { data: flags.data }) },
+    }),
 });

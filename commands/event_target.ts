@@ -6,9 +6,9 @@
 
 import { delay } from "@std/async/delay";
 import { UsageError } from "../lib/errors.ts";
-import { HostEvent } from "../lib/host/event.ts";
 import { processProbe } from "../lib/host/process_probe.ts";
-import type { Store } from "../lib/host/store.ts";
+import type { NamedEvent } from "../lib/named.ts";
+import type { Awaitable } from "../lib/primitives.ts";
 import { probeCommand } from "../lib/jobs/command_probe.ts";
 import { parseAddress } from "../lib/net/address.ts";
 import { FileChanges } from "../lib/net/file_changes.ts";
@@ -41,13 +41,13 @@ export interface Target {
   /** Whether it is in the store. */
   isEvent?: boolean;
   /** Begins to look at it. */
-  open(surroundings: Surroundings): Source;
+  open(surroundings: Surroundings): Awaitable<Source>;
 }
 
 /** What targets share. */
 export interface Surroundings {
-  /** The store that the events are in; opened when it is first asked for. */
-  store(): Store;
+  /** The event of a name. */
+  event(name: string): Promise<NamedEvent>;
   /** The directory that the store is in, if it is used. It must not be watched: see `file_changes.ts`. */
   storeDirectory: string | undefined;
 }
@@ -152,13 +152,13 @@ function eventTarget(name: string): Target {
   return {
     text: name,
     isEvent: true,
-    open({ store }) {
-      const event = new HostEvent(store(), name);
+    async open(surroundings) {
+      const event = await surroundings.event(name);
       return {
-        probe() {
-          const { set, generation, data } = event.statistics();
+        async probe() {
+          const { set, generation, data } = await event.statistics();
           const seen = set ? "is set" : `is not set${hint}`;
-          return Promise.resolve({ holds: set, seen, generation, data });
+          return { holds: set, seen, generation, data };
         },
         rest: pause,
         async wait(signal) {

@@ -5,7 +5,7 @@
  */
 
 import { ConcError, InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
-import type { Store } from "../lib/host/store.ts";
+import type { Reach } from "../lib/named.ts";
 import { directoryOf } from "../lib/net/file_changes.ts";
 import type { Child, ChildStatus } from "../lib/process/spawn.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
@@ -19,7 +19,8 @@ import { parseTarget, type Source, type Target, type TargetLook } from "./event_
 import { exitCodeOf, FAILURE, SUCCESS, TIMEOUT } from "./exit_code.ts";
 import { causeOf, printRun } from "./holding.ts";
 import { Interrupts } from "./interrupt.ts";
-import { openStore, STORE_FLAGS, type StoreFlags, storePath } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { STORE_FLAGS, type StoreFlags, storePath } from "./store_flags.ts";
 import {
   runWrapped,
   WRAPPED_FLAGS,
@@ -162,7 +163,8 @@ async function runWait(
   using interrupts = new Interrupts();
   const startMs = context.monotonic();
   const elapsedMs = () => context.monotonic() - startMs;
-  const waits = begin(context, { targets, flags });
+  await using reach = targets.some(({ isEvent }) => isEvent) ? await openReach(context, flags) : undefined;
+  const waits = await begin(context, { targets, flags, reach });
   const show = (wait: Wait) => showTarget(context, { wait, flags, command, elapsedMs });
   let ending: unknown;
   try {
@@ -190,23 +192,21 @@ async function runWait(
   return exitCode;
 }
 
-/** Opens the targets, and the store if one of them is an event. */
-function begin(
+/** Opens the targets. `reach` is where the events are, if one of them is one. */
+async function begin(
   context: Context,
-  { targets, flags }: { targets: readonly Target[]; flags: StoreFlags & CommonFlags },
-): Wait[] {
-  let store: Store | undefined;
+  { targets, flags, reach }: { targets: readonly Target[]; flags: StoreFlags; reach: Reach | undefined },
+): Promise<Wait[]> {
   const surroundings = {
-    store: () => store ??= openStore(context, flags),
-    storeDirectory: targets.some(({ isEvent }) => isEvent)
-      ? directoryOf(storePath(context, flags))
-      : undefined,
+    event: (name: string) => reach!.event(name),
+    storeDirectory: reach && directoryOf(storePath(context, flags)),
   };
-  return targets.map((target) => ({
-    target,
-    source: target.open(surroundings),
-    ...{ state: "waiting", look: NO_LOOK, attempts: 0 },
-  }));
+  const waits: Wait[] = [];
+  for (const target of targets) {
+    const source = await target.open(surroundings);
+    waits.push({ target, source, state: "waiting", look: NO_LOOK, attempts: 0 });
+  }
+  return waits;
 }
 
 /** What a wait came to, by its targets and what ended it. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Holder, HostWaiter } from "../lib/host/permits.ts";
+import type { Holder, Waiter } from "../lib/named.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { shorten, table } from "../lib/report/table.ts";
 import { type Context, say } from "./context.ts";
@@ -23,7 +23,7 @@ export interface Situation {
   /** The longest first. */
   holders: readonly (Omit<Holder, "weight"> & Claim)[];
   /** In the order of the line. */
-  waiters: readonly (Omit<HostWaiter, "weight"> & Claim)[];
+  waiters: readonly (Omit<Waiter, "weight"> & Claim)[];
 }
 
 /** How much of a command stands in a message. */

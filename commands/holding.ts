@@ -6,7 +6,7 @@
 
 import { TimeoutError, UsageError } from "../lib/errors.ts";
 import { HeldUpError } from "../lib/host/held_up.ts";
-import type { HostLease } from "../lib/host/leases.ts";
+import type { JobLease, Reach } from "../lib/named.ts";
 import type { StreamName } from "../lib/process/capture.ts";
 import type { Child, ChildStatus } from "../lib/process/spawn.ts";
 import type { WaitOptions } from "../lib/primitives.ts";
@@ -18,6 +18,7 @@ import type { CommonFlags } from "./declaration.ts";
 import { SUCCESS, TIMEOUT } from "./exit_code.ts";
 import { describeHolders, recordsOf, type Situation } from "./holders.ts";
 import { Interrupts } from "./interrupt.ts";
+import { openReach } from "./reach.ts";
 import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
 import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
 
@@ -37,6 +38,9 @@ export interface Guard<L> {
   situation(): Promise<Situation>;
 }
 
+/** Where what is held is, and how long making it may take. */
+export type GuardOptions = WaitOptions & { reach: Reach };
+
 /** What a wait came to: what was asked for, or the exit code of giving up. */
 export type Acquired<L> = { lease: L; waitedMs: number } | { exitCode: number };
 
@@ -52,15 +56,16 @@ export async function runHolding(
     flags: HoldingFlags & CommonFlags;
     name: string;
     typed: readonly string[];
-    guard: (command: WrappedCommand, options: WaitOptions) => Promise<Guard<HostLease>>;
+    guard: (command: WrappedCommand, options: GuardOptions) => Promise<Guard<JobLease>>;
   },
 ): Promise<number> {
   const command = wrappedCommand(typed, flags.shell);
   using interrupts = new Interrupts();
+  await using reach = await openReach(context, flags);
   const acquired = await acquire(context, {
     flags,
     signal: interrupts.first,
-    guard: (options) => makeGuard(command, options),
+    guard: (wait) => makeGuard(command, { reach, ...wait }),
   });
   if ("exitCode" in acquired) return acquired.exitCode;
   const { lease, waitedMs } = acquired;
@@ -70,8 +75,7 @@ export async function runHolding(
     const signal = interrupts.first;
     signal.throwIfAborted();
     const env = await lease.guard(context.env, { signal });
-    // That it is known is of use to people only: the job is found by its environment, too.
-    const started = (pid: number) => void lease.guards(pid, { signal: ended.signal }).catch(() => {});
+    const started = (pid: number) => void tellProcess(lease, pid, ended.signal);
     const options = { env, killAfterMs: flags.killAfter, interrupts, started };
     const startedAtMs = context.now();
     const startMs = context.monotonic();
@@ -88,7 +92,7 @@ export async function runHolding(
     exitCode = flags.json ? await printRun(context, { run, record }) : (await run()).exitCode;
   } finally {
     ended.abort();
-    await giveBack(context, lease);
+    await giveBack(context, { lease, reach });
   }
   interrupts.first.throwIfAborted();
   return exitCode;
@@ -164,13 +168,25 @@ export async function printRun(
   return status.exitCode;
 }
 
+/** Says which process the job began with, for people who ask who holds the lease; that it is held is known without. */
+async function tellProcess(lease: JobLease, pid: number, signal: AbortSignal): Promise<void> {
+  try {
+    await lease.guards(pid, { signal });
+  } catch {
+    // The job has ended, or the store cannot be written any more: giving back says so.
+  }
+}
+
 /**
  * Gives a lease back. What fails here, or takes long, changes nothing for the command, which has ended: a lease of nobody's is found to be
  * free.
  */
-async function giveBack(context: Context, lease: HostLease): Promise<void> {
+async function giveBack(
+  context: Context,
+  { lease, reach }: { lease: JobLease; reach: Reach },
+): Promise<void> {
   try {
-    await lease.releaseWhenFree({ timeoutMs: GIVE_BACK_MS });
+    await reach.whenFree(() => lease.release(), { timeoutMs: GIVE_BACK_MS });
   } catch (error) {
     await say(context, error instanceof Error ? error.message : String(error));
   }

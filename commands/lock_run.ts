@@ -4,13 +4,12 @@
  * @module
  */
 
-import { HostLock } from "../lib/host/lock.ts";
 import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { type HoldingFlags, runHolding } from "./holding.ts";
 import { lockSituation } from "./lock_situation.ts";
-import { openStore, STORE_FLAGS, WAIT_ALIASES, WAIT_FLAGS } from "./store_flags.ts";
+import { STORE_FLAGS, WAIT_ALIASES, WAIT_FLAGS } from "./store_flags.ts";
 import { WRAPPED_FLAGS } from "./wrapped.ts";
 
 type LockRunFlags = HoldingFlags & { shared: boolean };
@@ -60,14 +59,13 @@ function runLock(
   const { shared } = flags;
   return runHolding(context, {
     ...{ flags, name, typed },
-    guard: ({ text }) => {
-      const store = openStore(context, flags);
-      const lock = new HostLock(store, name);
-      return Promise.resolve({
+    guard: async ({ text }, { reach }) => {
+      const lock = await reach.lock(name);
+      return {
         what: `the lock '${name}'`,
         acquire: (options) => lock.acquire({ ...options, shared, command: text }),
-        situation: () => store.writeWhenFree(() => lockSituation(name, lock), { timeoutMs: 0 }),
-      });
+        situation: () => reach.whenFree(() => lockSituation(name, lock), { timeoutMs: 0 }),
+      };
     },
   });
 }

@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { HostLock } from "../lib/host/lock.ts";
+import type { NamedLock } from "../lib/named.ts";
 import type { Situation } from "./holders.ts";
 
 /** How a lock stands at this moment. */
-export function lockSituation(name: string, lock: HostLock): Situation {
-  const status = lock.status();
+export async function lockSituation(name: string, lock: NamedLock): Promise<Situation> {
+  const status = await lock.status();
   const holders = status.holders.map(({ weight: _, ...holder }) => holder);
   const waiters = status.waiters.map(({ weight: _, ...waiter }) => waiter);
   const held = holders.length > 0;

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { HostLock } from "../lib/host/lock.ts";
 import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { showSituations } from "./holders.ts";
+import { showSituations, type Situation } from "./holders.ts";
 import { lockSituation } from "./lock_situation.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Who holds locks, and who waits for them",
@@ -36,9 +36,10 @@ async function runStatus(
   words: string[],
 ): Promise<number> {
   const wanted = words.map(parseName);
-  const store = openStore(context, flags);
-  const names = wanted.length > 0 ? wanted : HostLock.names(store);
-  const situations = names.map((name) => lockSituation(name, new HostLock(store, name)));
+  await using reach = await openReach(context, flags);
+  const names = wanted.length > 0 ? wanted : await reach.lockNames();
+  const situations: Situation[] = [];
+  for (const name of names) situations.push(await lockSituation(name, await reach.lock(name)));
   await showSituations(context, { situations, flags, none: "no lock is held" });
   return SUCCESS;
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { HostQueue } from "../lib/host/queue.ts";
 import type { QueueKind } from "../lib/primitives.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { parseCount, parseName } from "../lib/units.ts";
@@ -12,7 +11,8 @@ import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { queueRecord } from "./queue_list.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 type CreateFlags = StoreFlags & { kind?: QueueKind; maxsize?: number };
 
@@ -52,10 +52,11 @@ async function runCreate(
 ): Promise<number> {
   parseName(name);
   const { kind, maxsize: maxSize } = flags;
-  const queue = new HostQueue(openStore(context, flags), name, {
+  await using reach = await openReach(context, flags);
+  const queue = await reach.queue(name, {
     ...(kind !== undefined && { kind }),
     ...(maxSize !== undefined && { maxSize }),
   });
-  if (flags.json) await context.stdout.write(ndjson(queueRecord(queue.status())));
+  if (flags.json) await context.stdout.write(ndjson(queueRecord(await queue.status())));
   return SUCCESS;
 }

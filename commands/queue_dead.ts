@@ -5,13 +5,15 @@
  */
 
 import { bytesToText, toPrintable } from "../lib/bytes.ts";
-import type { DeadLetter } from "../lib/host/queue.ts";
+import type { DeadLetter } from "../lib/named.ts";
 import { bytesEntry, type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { shorten, table } from "../lib/report/table.ts";
+import { parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { openExistingQueue } from "./queue_flags.ts";
+import { knownQueue } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 /** How much of an item and of an error stands in the table. */
@@ -43,7 +45,9 @@ async function runDead(
   flags: StoreFlags & CommonFlags,
   [name = ""]: string[],
 ): Promise<number> {
-  const letters = openExistingQueue(context, flags, name).deadLetters();
+  parseName(name);
+  await using reach = await openReach(context, flags);
+  const letters = await (await knownQueue(reach, name)).deadLetters();
   if (flags.json) {
     for (const letter of letters) await context.stdout.write(ndjson(letterRecord(letter)));
   } else if (letters.length > 0) {

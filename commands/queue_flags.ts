@@ -7,14 +7,10 @@
 import type { FlagParametersForType } from "@stricli/core";
 import { concatBytes } from "../lib/bytes.ts";
 import { ConcError } from "../lib/errors.ts";
-import { HostQueue } from "../lib/host/queue.ts";
-import type { Store } from "../lib/host/store.ts";
-import type { WaitOptions } from "../lib/primitives.ts";
+import type { NamedQueue, Reach } from "../lib/named.ts";
 import { bytesEntry, ndjson } from "../lib/report/ndjson.ts";
-import { parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
-import { openStore, type StoreFlags } from "./store_flags.ts";
 
 /** Flags of what reads or prints items. */
 export type NullFlags = { null: boolean };
@@ -31,36 +27,13 @@ export const NULL_ALIASES = { 0: "null" } as const;
 class UnknownQueueError extends ConcError {}
 
 /**
- * Opens a queue, which is made if it is not there.
- *
- * @param options Its name, and when to give up if the store cannot be written.
- * @throws {UsageError} If this is no name.
- */
-export async function openQueue(
-  context: Context,
-  { flags, name, ...wait }: WaitOptions & { flags: StoreFlags & CommonFlags; name: string },
-): Promise<{ store: Store; queue: HostQueue }> {
-  parseName(name);
-  const store = openStore(context, flags);
-  return { store, queue: await store.writeWhenFree(() => new HostQueue(store, name), wait) };
-}
-
-/**
- * Opens a queue that is there.
+ * A queue that is there.
  *
  * @throws {ConcError} If there is none of this name.
  */
-export function openExistingQueue(
-  context: Context,
-  flags: StoreFlags & CommonFlags,
-  name: string,
-): HostQueue {
-  parseName(name);
-  const store = openStore(context, flags);
-  if (!HostQueue.exists(store, name)) {
-    throw new UnknownQueueError(`there is no queue '${name}': conc queue list shows those there are`);
-  }
-  return new HostQueue(store, name);
+export async function knownQueue(reach: Reach, name: string): Promise<NamedQueue> {
+  if (await reach.hasQueue(name)) return await reach.queue(name);
+  throw new UnknownQueueError(`there is no queue '${name}': conc queue list shows those there are`);
 }
 
 /** An item as it is printed: followed by a line feed or NUL, or as a record. */

@@ -6,15 +6,15 @@
 
 import { TimeoutError } from "../lib/errors.ts";
 import { HeldUpError } from "../lib/host/held_up.ts";
-import type { Delivery, HostQueue } from "../lib/host/queue.ts";
-import type { Store } from "../lib/host/store.ts";
+import type { Delivery, NamedQueue, Reach } from "../lib/named.ts";
 import { formatDuration } from "../lib/time/duration.ts";
-import { parseCount } from "../lib/units.ts";
+import { parseCount, parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
-import { itemLine, items, NULL_ALIASES, NULL_FLAGS, type NullFlags, openQueue } from "./queue_flags.ts";
+import { itemLine, items, NULL_ALIASES, NULL_FLAGS, type NullFlags } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import {
   STORE_FLAGS,
   type StoreFlags,
@@ -70,14 +70,16 @@ async function runGet(
   [name = ""]: string[],
 ): Promise<number> {
   const timeoutMs = waitLimit(flags);
+  parseName(name);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
-  const { store, queue } = await openQueue(context, { flags, name, timeoutMs, signal });
+  await using reach = await openReach(context, flags);
+  const queue = await reach.queue(name, { timeoutMs, signal });
   for (let got = 0; got < flags.count;) {
     signal.throwIfAborted();
     const count = Math.min(BATCH_ITEMS, flags.count - got);
     const receive = () => queue.receiveMany(count, { maxBytes: BATCH_BYTES });
-    let batch = await store.writeWhenFree(receive, { timeoutMs, signal });
+    let batch = await reach.whenFree(receive, { timeoutMs, signal });
     if (batch.length === 0) {
       try {
         batch = [await queue.receive({ timeoutMs, signal })];
@@ -86,7 +88,7 @@ async function runGet(
         return await giveUp(context, { flags, name, got });
       }
     }
-    await print(context, { store, queue, batch, flags, signal });
+    await print(context, { reach, queue, batch, flags, signal });
     got += batch.length;
   }
   return SUCCESS;
@@ -95,9 +97,9 @@ async function runGet(
 /** Prints items; those that were printed are out of the queue then, whatever happens. */
 async function print(
   context: Context,
-  { store, queue, batch, flags, signal }: {
-    store: Store;
-    queue: HostQueue;
+  { reach, queue, batch, flags, signal }: {
+    reach: Reach;
+    queue: NamedQueue;
     batch: readonly Delivery<Uint8Array>[];
     flags: GetFlags & CommonFlags;
     signal: AbortSignal;
@@ -110,10 +112,11 @@ async function print(
       printed += 1;
     }
   } finally {
-    await store.writeBeforeEnd(() => {
-      queue.ack(...batch.slice(0, printed).map(({ token }) => token));
-      for (const { token } of batch.slice(printed)) queue.giveBack(token, { counts: false });
-    }, { signal });
+    const tokens = batch.map(({ token }) => token);
+    await reach.beforeEnd(() => queue.ack(...tokens.slice(0, printed)), { signal });
+    for (const token of tokens.slice(printed)) {
+      await reach.beforeEnd(() => queue.giveBack(token, { counts: false }), { signal });
+    }
   }
 }
 

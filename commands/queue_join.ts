@@ -8,11 +8,13 @@ import { TimeoutError } from "../lib/errors.ts";
 import { HeldUpError } from "../lib/host/held_up.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
+import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
-import { items, openExistingQueue } from "./queue_flags.ts";
+import { items, knownQueue } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 type JoinFlags = StoreFlags & { timeout?: number };
@@ -52,7 +54,9 @@ async function runJoin(
   flags: JoinFlags & CommonFlags,
   [name = ""]: string[],
 ): Promise<number> {
-  const queue = openExistingQueue(context, flags, name);
+  parseName(name);
+  await using reach = await openReach(context, flags);
+  const queue = await knownQueue(reach, name);
   const { timeout: timeoutMs = Infinity } = flags;
   using interrupts = new Interrupts();
   const startMs = context.monotonic();
@@ -60,7 +64,7 @@ async function runJoin(
     await queue.join({ timeoutMs, signal: interrupts.first });
   } catch (error) {
     if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
-    const { size, leased } = queue.status();
+    const { size, leased } = await reach.whenFree(() => queue.status(), { timeoutMs: 0 });
     const left = `${items(size)} wait in the queue '${name}', ${leased} are worked on`;
     throw new TimeoutError(`timed out after ${formatDuration(timeoutMs)}: ${left}: allow more time`);
   }

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { HostQueue, type HostQueueStatus } from "../lib/host/queue.ts";
+import type { NamedQueueStatus } from "../lib/named.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { table } from "../lib/report/table.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "List the queues of the store",
@@ -32,12 +33,13 @@ waitingToGet, closed.`,
 });
 
 /** What programs are told of a queue. */
-export function queueRecord({ name, maxSize, ...rest }: HostQueueStatus): JsonRecord {
+export function queueRecord({ name, maxSize, ...rest }: NamedQueueStatus): JsonRecord {
   return { type: "queue", name, maxSize: maxSize === Infinity ? null : maxSize, ...rest };
 }
 
 async function runList(context: Context, flags: StoreFlags & CommonFlags): Promise<number> {
-  const queues = HostQueue.list(openStore(context, flags));
+  await using reach = await openReach(context, flags);
+  const queues = await reach.queues();
   if (flags.json) {
     await context.stdout.write(queues.map((status) => ndjson(queueRecord(status))).join(""));
   } else if (queues.length > 0) {
@@ -50,7 +52,7 @@ async function runList(context: Context, flags: StoreFlags & CommonFlags): Promi
 
 const HEAD = ["NAME", "KIND", "SIZE", "DELAYED", "LEASED", "DEAD", "LIMIT", "PUTTERS", "GETTERS"];
 
-function row(status: HostQueueStatus): string[] {
+function row(status: NamedQueueStatus): string[] {
   const { name, kind, size, delayed, leased, dead, maxSize, waitingToPut, waitingToGet } = status;
   const limit = maxSize === Infinity ? "-" : maxSize;
   return [name, kind, ...[size, delayed, leased, dead, limit, waitingToPut, waitingToGet].map(String)];

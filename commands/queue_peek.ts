@@ -4,11 +4,12 @@
  * @module
  */
 
-import { parseCount } from "../lib/units.ts";
+import { parseCount, parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS, WOULD_BLOCK } from "./exit_code.ts";
-import { itemLine, NULL_ALIASES, NULL_FLAGS, type NullFlags, openExistingQueue } from "./queue_flags.ts";
+import { itemLine, knownQueue, NULL_ALIASES, NULL_FLAGS, type NullFlags } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 type PeekFlags = StoreFlags & NullFlags & { count: number };
@@ -49,7 +50,9 @@ async function runPeek(
   flags: PeekFlags & CommonFlags,
   [name = ""]: string[],
 ): Promise<number> {
-  const next = openExistingQueue(context, flags, name).peek(flags.count);
+  parseName(name);
+  await using reach = await openReach(context, flags);
+  const next = await (await knownQueue(reach, name)).peek(flags.count);
   for (const item of next) await context.stdout.write(itemLine(item, { flags }));
   if (next.length > 0) return SUCCESS;
   if (!flags.quiet) await say(context, `nothing is ready in the queue '${name}'`);

@@ -4,10 +4,12 @@
  * @module
  */
 
+import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { items, openExistingQueue, tell } from "./queue_flags.ts";
+import { items, knownQueue, tell } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
@@ -28,7 +30,9 @@ async function runPurge(
   flags: StoreFlags & CommonFlags,
   [name = ""]: string[],
 ): Promise<number> {
-  const purged = openExistingQueue(context, flags, name).purge();
+  parseName(name);
+  await using reach = await openReach(context, flags);
+  const purged = await (await knownQueue(reach, name)).purge();
   await tell(context, { flags, type: "purge", name, count: { purged }, text: `threw ${items(purged)} away` });
   return SUCCESS;
 }

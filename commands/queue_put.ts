@@ -7,16 +7,17 @@
 import { bytesToText, textToBytes } from "../lib/bytes.ts";
 import { InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
 import { HeldUpError } from "../lib/host/held_up.ts";
-import type { HostQueue } from "../lib/host/queue.ts";
-import type { Store } from "../lib/host/store.ts";
+import type { NamedQueue, Reach } from "../lib/named.ts";
 import { readRecords } from "../lib/jobs/lines.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
+import { parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
-import { items, NULL_ALIASES, NULL_FLAGS, type NullFlags, openQueue } from "./queue_flags.ts";
+import { items, NULL_ALIASES, NULL_FLAGS, type NullFlags } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import {
   STORE_FLAGS,
   type StoreFlags,
@@ -102,18 +103,21 @@ async function runPut(
   [name = "", ...words]: string[],
 ): Promise<number> {
   const timeoutMs = waitLimit(flags);
+  parseName(name);
   using interrupts = new Interrupts();
-  const { store, queue } = await openQueue(context, { flags, name, timeoutMs, signal: interrupts.first });
+  const signal = interrupts.first;
+  await using reach = await openReach(context, flags);
+  const queue = await reach.queue(name, { timeoutMs, signal });
   if (words.length === 0 && context.stdinIsTerminal && !flags.quiet) {
     await say(context, "reading items from the terminal, one a line: Ctrl-D ends them");
   }
   const tally: Tally = { put: 0, duplicates: 0 };
   const put = (batch: readonly Uint8Array[]) =>
-    putAll({ store, queue, batch, flags, timeoutMs, signal: interrupts.first, tally });
+    putAll(queue, { reach, batch, flags, timeoutMs, signal, tally });
   let failure: { error: unknown } | undefined;
   try {
     if (words.length > 0) await put(words.map(textToBytes));
-    else {for await (const batch of readBatches(context, { flags, signal: interrupts.first })) {
+    else {for await (const batch of readBatches(context, { flags, signal })) {
         await put(batch);
       }}
   } catch (error) {
@@ -153,21 +157,23 @@ async function fail(
 }
 
 /** Puts items in their order, waiting for room. */
-async function putAll({ store, queue, batch, flags, timeoutMs, signal, tally }: {
-  store: Store;
-  queue: HostQueue;
-  batch: readonly Uint8Array[];
-  flags: PutFlags;
-  timeoutMs: number;
-  signal: AbortSignal;
-  tally: Tally;
-}): Promise<void> {
+async function putAll(
+  queue: NamedQueue,
+  { reach, batch, flags, timeoutMs, signal, tally }: {
+    reach: Reach;
+    batch: readonly Uint8Array[];
+    flags: PutFlags;
+    timeoutMs: number;
+    signal: AbortSignal;
+    tally: Tally;
+  },
+): Promise<void> {
   const { priority, delay: delayMs, dedup } = flags;
   const keyOf = (item: Uint8Array) => dedup!.replaceAll("{}", () => bytesToText(item));
   for (let from = 0; from < batch.length;) {
     signal.throwIfAborted();
     const keys = dedup === undefined ? {} : { dedup: keyOf };
-    const { taken, duplicates } = await store.writeWhenFree(
+    const { taken, duplicates } = await reach.whenFree(
       () => queue.putMany(batch.slice(from), { priority, delayMs, ...keys }),
       { durable: true, timeoutMs, signal },
     );

@@ -5,11 +5,13 @@
  */
 
 import { ndjson } from "../lib/report/ndjson.ts";
+import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { openExistingQueue } from "./queue_flags.ts";
+import { knownQueue } from "./queue_flags.ts";
 import { queueRecord } from "./queue_list.ts";
+import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
@@ -30,7 +32,9 @@ async function runSize(
   flags: StoreFlags & CommonFlags,
   [name = ""]: string[],
 ): Promise<number> {
-  const status = openExistingQueue(context, flags, name).status();
+  parseName(name);
+  await using reach = await openReach(context, flags);
+  const status = await (await knownQueue(reach, name)).status();
   await context.stdout.write(flags.json ? ndjson(queueRecord(status)) : `${status.size}\n`);
   return SUCCESS;
 }

@@ -5,21 +5,20 @@
  */
 
 import { InterruptedError, UsageError } from "../lib/errors.ts";
-import { HostConsumer } from "../lib/host/consumer.ts";
-import { HeldUpError } from "../lib/host/held_up.ts";
 import { Admission } from "../lib/jobs/admission.ts";
 import { Template } from "../lib/jobs/template.ts";
 import { WorkRun, type WorkSummary } from "../lib/jobs/work.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { parseDuration } from "../lib/time/duration.ts";
-import { parseCount } from "../lib/units.ts";
+import { parseCount, parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
 import { JOBS_FLAG } from "./jobs_flag.ts";
 import { endLeftovers } from "./leftovers.ts";
-import { items, openQueue } from "./queue_flags.ts";
+import { items } from "./queue_flags.ts";
+import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 import { WRAPPED_FLAGS, type WrappedFlags } from "./wrapped.ts";
 
@@ -134,14 +133,17 @@ async function runWork(
     append: !flags.stdin,
     ...(flags.shell !== undefined && { shell: flags.shell }),
   });
+  parseName(name);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
-  const { store, queue } = await openQueue(context, { flags, name, signal, timeoutMs: Infinity });
-  using source = new HostConsumer(store, queue, {
+  await using reach = await openReach(context, flags);
+  const slots = flags.jobs ?? navigator.hardwareConcurrency;
+  using source = await reach.consumer(name, {
+    concurrency: slots,
     ...(flags.lease !== undefined && { leaseMs: flags.lease }),
     untilEmpty: flags.untilEmpty,
     command: typed.join(" "),
-    signal: interrupts.first,
+    signal,
   });
   const startMs = context.monotonic();
   const run = new WorkRun({
@@ -151,27 +153,22 @@ async function runWork(
       if (!(isNews && flags.quiet)) await say(context, text);
     },
     pool: {
-      slots: flags.jobs ?? navigator.hardwareConcurrency,
+      slots,
       admission: new Admission({}),
       ...(flags.timeout !== undefined && { timeout: { ms: flags.timeout } }),
       killAfterMs: flags.killAfter,
-      signal: interrupts.first,
+      signal,
       escalate: interrupts.second,
     },
   });
   let summary: WorkSummary;
   try {
     summary = await run.run();
-  } catch (error) {
-    if (!(error instanceof HeldUpError)) throw error;
-    // Only who was told to end gives up.
-    await say(context, `${error.message}: what was done last may be done again`);
-    throw signal.reason ?? error;
   } finally {
     await endLeftovers(context, { killAfterMs: flags.killAfter, quiet: flags.quiet, interrupts });
   }
   const durationMs = context.monotonic() - startMs;
-  return await report(context, { summary, flags, name, durationMs, interruption: interrupts.first.reason });
+  return await report(context, { summary, flags, name, durationMs, interruption: signal.reason });
 }
 
 async function report(

@@ -5,9 +5,9 @@
  */
 
 import { UsageError } from "../lib/errors.ts";
+import { identityOf } from "../lib/host/owner.ts";
+import type { Identity, LendOptions } from "../lib/named.ts";
 import type { WaitOptions } from "../lib/primitives.ts";
-import { type Identity, identityOf } from "../lib/host/owner.ts";
-import type { LendOptions } from "../lib/host/semaphore.ts";
 import { readCommand } from "../lib/process/proc.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
@@ -17,14 +17,9 @@ import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { acquire } from "./holding.ts";
 import { Interrupts } from "./interrupt.ts";
-import {
-  openSemaphore,
-  PERMIT_ALIASES,
-  PERMIT_FLAGS,
-  type PermitFlags,
-  semaphoreSituation,
-} from "./sem_flags.ts";
-import { openStore, STORE_FLAGS, type StoreFlags, WAIT_FLAGS, type WaitFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { PERMIT_ALIASES, PERMIT_FLAGS, type PermitFlags, semaphoreSituation } from "./sem_flags.ts";
+import { STORE_FLAGS, type StoreFlags, WAIT_FLAGS, type WaitFlags } from "./store_flags.ts";
 
 type AcquireFlags = StoreFlags & WaitFlags & PermitFlags & { owner?: number; ttl?: number };
 
@@ -80,16 +75,16 @@ async function runAcquire(
   const holder = holderOf(flags);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
-  const store = openStore(context, flags);
+  await using reach = await openReach(context, flags);
   const guard = async (wait: WaitOptions) => {
-    const opened = await openSemaphore(store, { name, permits, ...wait });
+    const semaphore = await reach.semaphore(name, { ...wait, ...(permits !== undefined && { permits }) });
     return {
       what: `the semaphore '${name}'`,
       acquire: async (options: object) => ({
-        token: await opened.lend({ ...options, ...holder, weight }),
-        giveBack: (token: string) => store.writeBeforeEnd(() => opened.release(token), { signal }),
+        token: await semaphore.lend({ ...options, ...holder, weight }),
+        giveBack: (token: string) => reach.beforeEnd(() => semaphore.release(token), { signal }),
       }),
-      situation: () => store.writeWhenFree(() => semaphoreSituation(name, opened), { timeoutMs: 0 }),
+      situation: () => reach.whenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
     };
   };
   const acquired = await acquire(context, { flags, signal, guard });

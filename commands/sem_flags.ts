@@ -6,9 +6,7 @@
 
 import type { FlagParametersForType } from "@stricli/core";
 import { ConcError } from "../lib/errors.ts";
-import { HostSemaphore } from "../lib/host/semaphore.ts";
-import type { Store } from "../lib/host/store.ts";
-import type { WaitOptions } from "../lib/primitives.ts";
+import type { NamedSemaphore, Reach } from "../lib/named.ts";
 import { parseCount } from "../lib/units.ts";
 import type { Situation } from "./holders.ts";
 import { WAIT_ALIASES } from "./store_flags.ts";
@@ -45,28 +43,14 @@ class UnknownSemaphoreError extends ConcError {}
  *
  * @throws {ConcError} If there is none.
  */
-export function knownSemaphore(store: Store, name: string): HostSemaphore {
-  if (HostSemaphore.names(store).includes(name)) return new HostSemaphore(store, name);
+export async function knownSemaphore(reach: Reach, name: string): Promise<NamedSemaphore> {
+  if ((await reach.semaphoreNames()).includes(name)) return await reach.semaphore(name);
   throw new UnknownSemaphoreError(`there is no semaphore '${name}': conc sem status lists them`);
 }
 
-/**
- * The semaphore of a name, made if it is not there.
- *
- * @param options Its name, how many permits it is to have, and when to give up if the store cannot be written.
- * @throws {UsageError} If it is in use with another number of permits.
- */
-export async function openSemaphore(
-  store: Store,
-  { name, permits, ...wait }: WaitOptions & { name: string; permits: number | undefined },
-): Promise<HostSemaphore> {
-  const options = permits === undefined ? {} : { permits };
-  return await store.writeWhenFree(() => new HostSemaphore(store, name, options), wait);
-}
-
 /** How a semaphore stands at this moment. */
-export function semaphoreSituation(name: string, semaphore: HostSemaphore): Situation {
-  const { holders, waiters, permits, available, waiting } = semaphore.status();
+export async function semaphoreSituation(name: string, semaphore: NamedSemaphore): Promise<Situation> {
+  const { holders, waiters, permits, available, waiting } = await semaphore.status();
   const free = Math.max(0, available);
   return {
     name,

@@ -10,7 +10,8 @@ import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { knownSemaphore } from "./sem_flags.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Give permits back by the token that acquire printed",
@@ -36,7 +37,8 @@ async function runRelease(
   [word = "", token = ""]: string[],
 ): Promise<number> {
   const name = parseName(word);
-  knownSemaphore(openStore(context, flags), name).release(token);
+  await using reach = await openReach(context, flags);
+  await (await knownSemaphore(reach, name)).release(token);
   if (flags.json) await context.stdout.write(ndjson({ type: "released", name, token }));
   return SUCCESS;
 }

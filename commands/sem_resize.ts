@@ -9,8 +9,9 @@ import { parseCount, parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { openSemaphore, semaphoreSituation } from "./sem_flags.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
+import { semaphoreSituation } from "./sem_flags.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Change how many permits there are",
@@ -36,8 +37,9 @@ async function runResize(
 ): Promise<number> {
   const name = parseName(word);
   const permits = parseCount(count, 1);
-  const semaphore = await openSemaphore(openStore(context, flags), { name, permits: undefined });
-  semaphore.resize(permits);
-  if (flags.json) await context.stdout.write(ndjson(semaphoreSituation(name, semaphore).record));
+  await using reach = await openReach(context, flags);
+  const semaphore = await reach.semaphore(name);
+  await semaphore.resize(permits);
+  if (flags.json) await context.stdout.write(ndjson((await semaphoreSituation(name, semaphore)).record));
   return SUCCESS;
 }

@@ -8,14 +8,8 @@ import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { type HoldingFlags, runHolding } from "./holding.ts";
-import {
-  openSemaphore,
-  PERMIT_ALIASES,
-  PERMIT_FLAGS,
-  type PermitFlags,
-  semaphoreSituation,
-} from "./sem_flags.ts";
-import { openStore, STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
+import { PERMIT_ALIASES, PERMIT_FLAGS, type PermitFlags, semaphoreSituation } from "./sem_flags.ts";
+import { STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
 import { WRAPPED_FLAGS } from "./wrapped.ts";
 
 type SemRunFlags = HoldingFlags & PermitFlags;
@@ -56,13 +50,12 @@ function runSemaphore(
   const { permits, weight } = flags;
   return runHolding(context, {
     ...{ flags, name, typed },
-    guard: async ({ text }, options) => {
-      const store = openStore(context, flags);
-      const semaphore = await openSemaphore(store, { name, permits, ...options });
+    guard: async ({ text }, { reach, ...wait }) => {
+      const semaphore = await reach.semaphore(name, { ...wait, ...(permits !== undefined && { permits }) });
       return {
         what: `the semaphore '${name}'`,
         acquire: (options) => semaphore.acquire({ ...options, weight, command: text }),
-        situation: () => store.writeWhenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
+        situation: () => reach.whenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
       };
     },
   });

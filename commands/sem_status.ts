@@ -4,14 +4,14 @@
  * @module
  */
 
-import { HostSemaphore } from "../lib/host/semaphore.ts";
 import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { showSituations } from "./holders.ts";
+import { showSituations, type Situation } from "./holders.ts";
+import { openReach } from "./reach.ts";
 import { knownSemaphore, semaphoreSituation } from "./sem_flags.ts";
-import { openStore, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
+import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
   brief: "Who holds permits, and who waits for them",
@@ -39,9 +39,12 @@ async function runStatus(
   words: string[],
 ): Promise<number> {
   const wanted = words.map(parseName);
-  const store = openStore(context, flags);
-  const names = wanted.length > 0 ? wanted : HostSemaphore.names(store);
-  const situations = names.map((name) => semaphoreSituation(name, knownSemaphore(store, name)));
+  await using reach = await openReach(context, flags);
+  const names = wanted.length > 0 ? wanted : await reach.semaphoreNames();
+  const situations: Situation[] = [];
+  for (const name of names) {
+    situations.push(await semaphoreSituation(name, await knownSemaphore(reach, name)));
+  }
   await showSituations(context, { situations, flags, none: "there is no semaphore" });
   return SUCCESS;
 }

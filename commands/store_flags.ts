@@ -6,12 +6,10 @@
 
 import type { FlagParametersForType } from "@stricli/core";
 import { UsageError } from "../lib/errors.ts";
-import { Store } from "../lib/host/store.ts";
 import { defaultStorePath } from "../lib/host/store_file.ts";
 import { parseDuration } from "../lib/time/duration.ts";
 import { parseCount } from "../lib/units.ts";
-import { type Context, say } from "./context.ts";
-import type { CommonFlags } from "./declaration.ts";
+import type { Context } from "./context.ts";
 
 /** Flags of everything that uses a store. */
 export type StoreFlags = { store?: string };
@@ -56,21 +54,6 @@ export const WAIT_FLAGS: FlagParametersForType<WaitFlags, never> = {
 
 /** Letters for {@link WAIT_FLAGS}. */
 export const WAIT_ALIASES = { E: "conflictExitCode" } as const;
-
-/**
- * Opens the store that a command line names. A program that ends need not close it.
- *
- * @throws {UsageError} If it names none that can be used.
- * @throws {SystemError} If it cannot be used.
- */
-export function openStore(context: Context, flags: StoreFlags & Pick<CommonFlags, "quiet">): Store {
-  return new Store(storePath(context, flags), {
-    onHeldUp(text) {
-      // Who reads no more is no reason to end.
-      if (!flags.quiet) say(context, text).catch(() => {});
-    },
-  });
-}
 
 /**
  * The file that a command line names: that of `--store`, of CONC_STORE, or the usual one.

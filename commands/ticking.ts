@@ -29,7 +29,7 @@ import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
 import { FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
-import { openStore } from "./store_flags.ts";
+import { openReach } from "./reach.ts";
 import type { RepeatFlags, RunFlags } from "./timer_flags.ts";
 
 /** Gives the ticks of a subcommand until the signal is aborted. */
@@ -166,15 +166,15 @@ async function announced(
   { flags, ticks, by }: { flags: RunFlags & CommonFlags; ticks: TickSource; by: "set" | "pulse" },
 ): Promise<TickSource> {
   if (flags.event === undefined) return ticks;
-  const { HostEvent } = await import("../lib/host/event.ts");
-  const store = openStore(context, flags);
-  const event = new HostEvent(store, flags.event);
+  const reach = await openReach(context, flags);
+  const event = await reach.event(flags.event);
   return async function* (options) {
+    await using _reach = reach;
     const { signal } = options;
     for await (const tick of ticks(options)) {
       const happen = () => event[by](iso(tick.scheduledMs));
       try {
-        await store.writeWhenFree(happen, { timeoutMs: Infinity, signal });
+        await reach.whenFree(happen, { timeoutMs: Infinity, signal });
       } catch (error) {
         if (signal.aborted) return;
         throw error;

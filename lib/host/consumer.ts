@@ -5,32 +5,10 @@
  */
 
 import { ClosedError, NotHeldError } from "../errors.ts";
+import type { Consumer, ConsumerOptions, Delivery, GiveBackOptions, Received } from "../named.ts";
 import { guardVariables } from "./leases.ts";
-import type { Delivery, GiveBackOptions, HostQueue, ReceiveOptions } from "./queue.ts";
+import type { HostQueue, ReceiveOptions } from "./queue.ts";
 import type { Store } from "./store.ts";
-
-/** Options of {@link HostConsumer}. */
-export interface ConsumerOptions {
-  /** Milliseconds that an item may be without a sign of life of ours. Default: as long as this process or the item's job lives. */
-  leaseMs?: number;
-  /** Ends once every item is dealt with, by whomever, instead of waiting for more. Default false. */
-  untilEmpty?: boolean;
-  /** What the items are received for, for people. */
-  command?: string;
-  /** Stops it: no more items. */
-  signal?: AbortSignal;
-}
-
-/** An item to work on. */
-export interface Received {
-  item: Uint8Array;
-  /** Names the lease that it is under. */
-  token: string;
-  /** How often it was received, this time included. */
-  attempts: number;
-  /** What a job that works on it must have in its environment, so that it holds the item also without us. */
-  env: Record<string, string>;
-}
 
 /** How often a lease is extended before it would end. */
 const BEATS_PER_LEASE = 3;
@@ -42,7 +20,7 @@ const BEATS_PER_LEASE = 3;
  * Invariants: an item that was returned by {@link next} is settled, or lost, or held; who settles it does so once. Items that are held
  * are given back by the store when this process dies.
  */
-export class HostConsumer implements Disposable {
+export class HostConsumer implements Consumer {
   /** Told of an item that was taken away, as its lease has ended: who works on it is to stop. */
   onLost: (token: string) => void = () => {};
   readonly #store: Store;
@@ -124,8 +102,8 @@ export class HostConsumer implements Disposable {
    * Ends it: what was settled is written, and no item is received any more. Items that are held stay held.
    *
    * @throws {SystemError} If the store cannot be used.
-   * @throws {TimeoutError} If another process kept the store from being written for 5 s after the signal was aborted: what was settled last
-   * is received again, once this process has ended.
+   * @throws The reason of the signal, if another process kept the store from being written for 5 s after it was aborted: what was settled
+   * last is received again, once this process has ended.
    */
   async close(): Promise<void> {
     this.#stop();

@@ -4,16 +4,10 @@
  * @module
  */
 
-import type { Event, EventOccurrence, EventStatistics, WaitOptions } from "../primitives.ts";
+import type { EventChange, NamedEvent, NamedEventStatus } from "../named.ts";
+import type { EventOccurrence, EventStatistics, WaitOptions } from "../primitives.ts";
 import { Line } from "./line.ts";
 import type { Store } from "./store.ts";
-
-/** What a store says of one event. */
-export interface HostEventStatus extends EventStatistics {
-  name: string;
-  /** When it was set, cleared or pulsed last. */
-  since: Date;
-}
 
 interface EventRow {
   name: string;
@@ -42,7 +36,7 @@ interface EventRow {
  * assertEquals(await waiting, { generation: 1, data: "port 5432" });
  * ```
  */
-export class HostEvent implements Event {
+export class HostEvent implements NamedEvent {
   readonly #store: Store;
   readonly #name: string;
   readonly #line: Line;
@@ -69,7 +63,7 @@ export class HostEvent implements Event {
   }
 
   /** All events of a store, by their names. Who waited and died is not counted. */
-  static list(store: Store): HostEventStatus[] {
+  static list(store: Store): NamedEventStatus[] {
     store.owners.buryWaiting("event:*");
     return store.all<EventRow & { waiting: number }>(
       `SELECT *, (SELECT count(*) FROM waiters WHERE line = 'event:' || name AND state = 0) AS waiting
@@ -77,6 +71,19 @@ export class HostEvent implements Event {
     ).map(({ name, isSet, generation, data, since, waiting }) => ({
       ...{ name, set: isSet === 1, generation, data: data ?? undefined, waiting, since: new Date(since) },
     }));
+  }
+
+  /**
+   * Changes it, and says how it stands right then: no change of another comes between.
+   *
+   * @throws {SystemError} If the store cannot be used.
+   */
+  change(change: EventChange): EventStatistics {
+    return this.#store.write(() => {
+      if (change.action === "clear") this.clear();
+      else this[change.action](change.data);
+      return this.statistics();
+    });
   }
 
   /**

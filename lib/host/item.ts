@@ -5,16 +5,7 @@
  */
 
 import { textToBytes } from "../bytes.ts";
-
-/** How an item is put. */
-export interface ItemOptions {
-  /** For kind `priority`: the smallest comes out first, equals in the order they were put. Default 0. */
-  priority?: number;
-  /** Milliseconds until it can be gotten. Default 0. */
-  delayMs?: number;
-  /** While an item with this key is in the queue, another one is not put. */
-  dedup?: string;
-}
+import type { ItemOptions } from "../named.ts";
 
 /** An item on its way into a queue. */
 export interface NewItem {

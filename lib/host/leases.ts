@@ -5,7 +5,8 @@
  */
 
 import { BrokenLeaseError, NotHeldError } from "../errors.ts";
-import type { Lease, WaitOptions } from "../primitives.ts";
+import type { JobLease } from "../named.ts";
+import type { WaitOptions } from "../primitives.ts";
 import { identityOf, LEASE_VARIABLE } from "./owner.ts";
 import type { Store } from "./store.ts";
 
@@ -64,7 +65,7 @@ export function leasesOf(
 }
 
 /** A lease of this process. Invariant: what was granted goes back at most once. */
-export class HostLease implements Lease {
+export class HostLease implements JobLease {
   /** Names it: who knows it can release it. */
   readonly token: string;
   readonly #store: Store;
@@ -120,18 +121,6 @@ export class HostLease implements Lease {
     if (!this.#giveBack(this.token)) {
       throw new BrokenLeaseError("cannot release a lease as it was taken away: its owner was taken for dead");
     }
-  }
-
-  /**
-   * Gives back what is held as {@link release} does, once no other process keeps the store from being written.
-   *
-   * Cancel safety: if the wait is cancelled, it is held still.
-   *
-   * @param options When to give up. Default: as {@link Store.writeWhenFree}.
-   * @throws As {@link release}, and {@link Store.writeWhenFree}.
-   */
-  async releaseWhenFree(options: WaitOptions = {}): Promise<void> {
-    await this.#store.writeWhenFree(() => this.release(), options);
   }
 
   [Symbol.dispose](): void {

@@ -4,18 +4,11 @@
  * @module
  */
 
-import type { Lock, LockStatistics, WaitOptions } from "../primitives.ts";
+import type { Holder, NamedLock, NamedLockOptions, Waiter } from "../named.ts";
+import type { LockStatistics, WaitOptions } from "../primitives.ts";
 import type { HostLease } from "./leases.ts";
-import { type Holder, HostPermits, type HostWaiter } from "./permits.ts";
+import { HostPermits } from "./permits.ts";
 import type { Store } from "./store.ts";
-
-/** Options of {@link HostLock.acquire}. */
-export interface HostLockOptions extends WaitOptions {
-  /** Whether others may hold it beside us who share it too. Default false. */
-  shared?: boolean;
-  /** What it is held for, for people who ask who holds it. */
-  command?: string;
-}
 
 /** A lock is a semaphore of so many permits; who does not share takes them all. */
 const SHARES = 2 ** 30;
@@ -41,7 +34,7 @@ const SHARES = 2 ** 30;
  * assertEquals(lock.statistics(), { held: false, waiting: 0 });
  * ```
  */
-export class HostLock implements Lock {
+export class HostLock implements NamedLock {
   readonly #permits: HostPermits;
 
   /**
@@ -75,7 +68,7 @@ export class HostLock implements Lock {
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
-  acquire({ shared = false, ...options }: HostLockOptions = {}): Promise<HostLease> {
+  acquire({ shared = false, ...options }: NamedLockOptions = {}): Promise<HostLease> {
     return this.#permits.acquire({ ...options, weight: shared ? 1 : SHARES });
   }
 
@@ -86,7 +79,7 @@ export class HostLock implements Lock {
    * @throws {SystemError} If the store cannot be used.
    */
   tryAcquire(
-    { shared = false, command }: Omit<HostLockOptions, keyof WaitOptions> = {},
+    { shared = false, command }: Omit<NamedLockOptions, keyof WaitOptions> = {},
   ): HostLease | undefined {
     return this.#permits.tryAcquire({
       weight: shared ? 1 : SHARES,
@@ -101,7 +94,7 @@ export class HostLock implements Lock {
   }
 
   /** Who holds it and who waits, those that are gone left out. */
-  status(): { holders: (Holder & { shared: boolean })[]; waiters: (HostWaiter & { shared: boolean })[] } {
+  status(): { holders: (Holder & { shared: boolean })[]; waiters: (Waiter & { shared: boolean })[] } {
     this.#permits.clearLine();
     const isShared = ({ weight }: { weight: number }) => ({ shared: weight < SHARES });
     return {

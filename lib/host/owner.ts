@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Identity } from "../named.ts";
 import { listProcesses, readEnvironment, readProcess } from "../process/proc.ts";
 import { uptimeMs } from "./clock.ts";
 import { dropLease } from "./leases.ts";
@@ -18,15 +19,6 @@ export const LEASE_VARIABLE = "CONC_LEASE";
 const BEAT_MS = 5_000;
 /** How long it is believed. */
 const BEAT_LIMIT_MS = 20_000;
-
-/** A process. With the boot, which the store keeps, it is named for good: a pid that is used again has another start. */
-export interface Identity {
-  pid: number;
-  /** When it started, in clock ticks since boot; 0 where that cannot be known. */
-  started: number;
-  /** Its pid namespace; empty where there are none. */
-  namespace: string;
-}
 
 interface OwnerRow extends Identity {
   beat: number;

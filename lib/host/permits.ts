@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Holder, Waiter } from "../named.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { tooHeavy } from "../task/check.ts";
 import { addLease, dropLease, HostLease, leasesOf } from "./leases.ts";
@@ -25,26 +26,6 @@ export interface PermitsAsk extends WaitOptions {
   weight: number;
   /** What they are for, for people. */
   command?: string;
-}
-
-/** Who holds permits, for people and programs. */
-export interface Holder {
-  /** The process; undefined for a lease that only time ends. */
-  pid: number | undefined;
-  /** The process of the job that it guards. */
-  jobPid: number | undefined;
-  command: string | undefined;
-  since: Date;
-  weight: number;
-  token: string;
-}
-
-/** Who waits, for people and programs. */
-export interface HostWaiter {
-  pid: number;
-  command: string | undefined;
-  since: Date;
-  weight: number;
 }
 
 /** Invariant: the weights of the leases of an object add up to at most its permits, but after permits were taken away. */
@@ -152,7 +133,7 @@ export class HostPermits {
   }
 
   /** Who waits, in the order of the line. */
-  waiters(): HostWaiter[] {
+  waiters(): Waiter[] {
     return this.#store.all<{ pid: number; command: string | null; since: number; request: number }>(
       `SELECT pid, command, since, request FROM waiters JOIN owners ON owners.id = owner
        WHERE line = ? AND state = 0 ORDER BY waiters.id`,

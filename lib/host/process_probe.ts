@@ -5,7 +5,8 @@
  */
 
 import type { Look, Probe } from "../time/poll.ts";
-import { type Identity, identityOf } from "./owner.ts";
+import type { Identity } from "../named.ts";
+import { identityOf } from "./owner.ts";
 
 /**
  * Makes a probe that holds once a process has exited, or if there is none of that id. A zombie has exited. The process is known by when it

@@ -6,6 +6,14 @@
 
 import { ClosedError, NotHeldError, UsageError } from "../errors.ts";
 import type {
+  DeadLetter,
+  Delivery,
+  GiveBackOptions,
+  ItemOptions,
+  NamedQueueOptions,
+  NamedQueueStatus,
+} from "../named.ts";
+import type {
   PutOptions,
   Queue,
   QueueKind,
@@ -17,7 +25,7 @@ import type {
 import { checkCount } from "../task/check.ts";
 import { untilClosed } from "../task/until_closed.ts";
 import { uptimeMs } from "./clock.ts";
-import { checkItem, type ItemOptions, keyOf, type NewItem, packItem, unpackItem } from "./item.ts";
+import { checkItem, keyOf, type NewItem, packItem, unpackItem } from "./item.ts";
 import { addLease, dropLease, leasesOf } from "./leases.ts";
 import { type Ask, type AskOptions, Line, type Outcome } from "./line.ts";
 import type { Store } from "./store.ts";
@@ -29,16 +37,10 @@ export interface Codec<T> {
 }
 
 /** Options of {@link HostQueue}. */
-export interface HostQueueOptions<T> {
-  /** The order of the items. Default: what it has, or `fifo` if it is new. */
-  kind?: QueueKind;
-  /** How many items it takes before put waits; Infinity for no limit. Default: what it has, or no limit if it is new. */
-  maxSize?: number;
+export interface HostQueueOptions<T> extends NamedQueueOptions {
   /** How items become bytes. Default: they are bytes. */
   codec?: Codec<T>;
 }
-
-export type { ItemOptions } from "./item.ts";
 
 /** How an item is received. */
 export interface ReceiveOptions {
@@ -51,50 +53,6 @@ export interface ReceiveOptions {
    * lives, also without this one. Default false.
    */
   guarded?: boolean;
-}
-
-/** How an item is given back. */
-export interface GiveBackOptions {
-  /** Milliseconds until it is ready again. Default 0. */
-  delayMs?: number;
-  /** Whether it is to be a dead letter instead. Default false. */
-  dead?: boolean;
-  /** Why, for people. */
-  error?: string;
-  /** Whether this was an attempt. Default true; false for work that was cut off for no fault of the item. */
-  counts?: boolean;
-}
-
-/** An item that was received, and is to be acknowledged. */
-export interface Delivery<T> {
-  item: T;
-  /** Names the lease that it is under. */
-  token: string;
-  /** How often it was received, this time included. */
-  attempts: number;
-}
-
-/** What a store says of one queue. */
-export interface HostQueueStatus extends QueueStatistics {
-  name: string;
-  kind: QueueKind;
-  /** How many items are there that are not due yet; they count in `size`. */
-  delayed: number;
-  /** How many were received and not acknowledged. */
-  leased: number;
-  /** How many are dead letters. */
-  dead: number;
-}
-
-/** An item that failed too often. */
-export interface DeadLetter<T> {
-  id: number;
-  item: T;
-  attempts: number;
-  /** What it failed with last, for people. */
-  error: string | undefined;
-  /** When it was put. */
-  putAt: Date;
 }
 
 interface QueueRow {
@@ -206,7 +164,7 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
   }
 
   /** All queues of a store, by their names. */
-  static list(store: Store): HostQueueStatus[] {
+  static list(store: Store): NamedQueueStatus[] {
     return store.all<{ name: string }>("SELECT name FROM queues ORDER BY name").map(({ name }) =>
       new HostQueue(store, name).status()
     );
@@ -546,7 +504,7 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
   }
 
   /** All that is known of it, at this moment. What dead workers had is given back first, and who died while it waited is not counted. */
-  status(): HostQueueStatus {
+  status(): NamedQueueStatus {
     this.#store.owners.buryWaiting(`${this.#object}:*`);
     this.#clear();
     return this.#store.write(() => {

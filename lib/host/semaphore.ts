@@ -5,12 +5,12 @@
  */
 
 import { NotHeldError, UsageError } from "../errors.ts";
-import type { AcquireOptions, Semaphore, SemaphoreStatistics } from "../primitives.ts";
+import type { Holder, LendOptions, NamedAcquireOptions, NamedSemaphore, Waiter } from "../named.ts";
+import type { SemaphoreStatistics } from "../primitives.ts";
 import { checkCount, weightProblem } from "../task/check.ts";
 import { uptimeMs } from "./clock.ts";
 import type { HostLease } from "./leases.ts";
-import type { Identity } from "./owner.ts";
-import { type Holder, HostPermits, type HostWaiter } from "./permits.ts";
+import { HostPermits } from "./permits.ts";
 import type { Store } from "./store.ts";
 
 /** Options of {@link HostSemaphore}. */
@@ -18,15 +18,6 @@ export interface HostSemaphoreOptions {
   /** How many permits there are. Default: as many as it has, or 1 if it is new. */
   permits?: number;
 }
-
-/** Options of {@link HostSemaphore.acquire}. */
-export interface HostAcquireOptions extends AcquireOptions {
-  /** What the permits are held for, for people who ask who holds them. */
-  command?: string;
-}
-
-/** Options of {@link HostSemaphore.lend}. */
-export type LendOptions = HostAcquireOptions & ({ owner: Identity } | { ttlMs: number });
 
 /**
  * At most so many permits are out at a time, in all processes together, first come first served. Leases may weigh more than one permit;
@@ -51,7 +42,7 @@ export type LendOptions = HostAcquireOptions & ({ owner: Identity } | { ttlMs: n
  * assertEquals(semaphore.statistics().available, 5);
  * ```
  */
-export class HostSemaphore implements Semaphore {
+export class HostSemaphore implements NamedSemaphore {
   readonly #store: Store;
   readonly #name: string;
   readonly #permits: HostPermits;
@@ -91,7 +82,7 @@ export class HostSemaphore implements Semaphore {
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
-  async acquire({ weight = 1, ...options }: HostAcquireOptions = {}): Promise<HostLease> {
+  async acquire({ weight = 1, ...options }: NamedAcquireOptions = {}): Promise<HostLease> {
     this.#check(weight);
     return await this.#permits.acquire({ ...options, weight });
   }
@@ -102,7 +93,7 @@ export class HostSemaphore implements Semaphore {
    * @param options How many permits to take (default: 1), and what for.
    * @throws As {@link HostSemaphore.acquire}.
    */
-  tryAcquire({ weight = 1, ...options }: Omit<HostAcquireOptions, "signal" | "timeoutMs"> = {}):
+  tryAcquire({ weight = 1, ...options }: Omit<NamedAcquireOptions, "signal" | "timeoutMs"> = {}):
     | HostLease
     | undefined {
     this.#check(weight);
@@ -125,7 +116,7 @@ export class HostSemaphore implements Semaphore {
         ...(signal && { signal }),
       });
     } catch (error) {
-      await lease.releaseWhenFree({ timeoutMs: 0 }).catch(() => {});
+      await this.#store.writeWhenFree(() => lease.release(), { timeoutMs: 0 }).catch(() => {});
       throw error;
     }
     return lease.token;
@@ -168,7 +159,7 @@ export class HostSemaphore implements Semaphore {
   }
 
   /** Who holds it and who waits, those that are gone left out. */
-  status(): SemaphoreStatistics & { holders: Holder[]; waiters: HostWaiter[] } {
+  status(): SemaphoreStatistics & { holders: Holder[]; waiters: Waiter[] } {
     this.#permits.clearLine();
     return {
       ...this.statistics(),

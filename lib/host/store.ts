@@ -9,7 +9,7 @@ import { SystemError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { refuse } from "../task/waiters.ts";
 import { bootId, uptimeMs } from "./clock.ts";
-import { describeWriter, heldUp, inTheWay } from "./held_up.ts";
+import { describeWriter, heldUp, HeldUpError, inTheWay } from "./held_up.ts";
 import { Owners } from "./owner.ts";
 import { createFile, storeError } from "./store_file.ts";
 import { AFTER_REBOOT, APPLICATION_ID, MIGRATIONS } from "./schema.ts";
@@ -165,14 +165,18 @@ export class Store implements Disposable {
    * @param change Does it, once.
    * @param options `signal`: says that the program is to end.
    * @throws {SystemError} If the store cannot be written.
-   * @throws {TimeoutError} If another process was in the way until the end.
+   * @throws The reason of the signal, if another process was in the way until the end.
    */
   async writeBeforeEnd<T>(change: () => T, { signal }: { signal?: AbortSignal | undefined }): Promise<T> {
     try {
       return await this.writeWhenFree(change, { timeoutMs: Infinity, ...(signal && { signal }) });
     } catch (error) {
       if (!signal?.aborted || error !== signal.reason) throw error;
+    }
+    try {
       return await this.writeWhenFree(change, { timeoutMs: LAST_MS });
+    } catch (error) {
+      throw error instanceof HeldUpError ? signal.reason : error;
     }
   }
 

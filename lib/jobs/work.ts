@@ -6,6 +6,7 @@
 
 import { bytesToText, concatBytes, textToBytes, toPrintable } from "../bytes.ts";
 import { SpawnError } from "../errors.ts";
+import type { Consumer, Received } from "../named.ts";
 import { capture, type StreamName } from "../process/capture.ts";
 import { CANNOT_EXECUTE, describeStatus, succeeded } from "../process/exit_status.ts";
 import { feed } from "../process/feed.ts";
@@ -21,33 +22,8 @@ import { causeOf } from "./run.ts";
 import type { OutputBlock } from "./spill.ts";
 import type { Template } from "./template.ts";
 
-/** Where the items come from, and what is said of each in the end. */
-export interface WorkSource {
-  /** The next item; undefined when none will come. */
-  next(): Promise<WorkItem | undefined>;
-  /** The item is dealt with. */
-  done(token: string): void;
-  /** The item is to be received again, or to be a dead letter. */
-  giveBack(
-    token: string,
-    options: { delayMs?: number; dead?: boolean; error?: string; counts?: boolean },
-  ): void;
-  /** Told of an item that was taken away. */
-  onLost: (token: string) => void;
-  /** No more items; what was said of others is kept for good. */
-  close(): Promise<void>;
-}
-
-/** An item to work on. */
-export interface WorkItem {
-  item: Uint8Array;
-  /** Names it. */
-  token: string;
-  /** How often it was received, this time included. */
-  attempts: number;
-  /** What the command must have in its environment. */
-  env: Record<string, string>;
-}
+/** Where the items come from, and what is said of each in the end. Whoever opened it disposes of it. */
+export type WorkSource = Omit<Consumer, typeof Symbol.dispose>;
 
 /** What {@link WorkRun} runs, and how. */
 export interface WorkRunOptions {
@@ -70,7 +46,7 @@ export interface WorkRunOptions {
 }
 
 /** One item on its way. */
-export interface WorkJob extends WorkItem {
+export interface WorkJob extends Received {
   seq: number;
   output: JobOutput;
   attempt: Attempt | undefined;
@@ -163,7 +139,7 @@ export class WorkRun {
     return { done: true, value: undefined };
   }
 
-  #take(item: WorkItem): WorkJob {
+  #take(item: Received): WorkJob {
     const output = this.#printer.open();
     const job = { ...item, seq: this.#seq, output, attempt: undefined, isLost: false };
     this.#jobs.set(item.token, job);

@@ -5,7 +5,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { type Identity, identityOf } from "../../lib/host/owner.ts";
+import { identityOf } from "../../lib/host/owner.ts";
+import type { Identity } from "../../lib/named.ts";
 import { Store, type StoreOptions } from "../../lib/host/store.ts";
 import { readProcess } from "../../lib/process/proc.ts";
 import { inDirectory } from "../cli/conc.ts";

@@ -3,7 +3,8 @@ import { textToBytes } from "../../lib/bytes.ts";
 import { SpawnError } from "../../lib/errors.ts";
 import { Admission } from "../../lib/jobs/admission.ts";
 import { Template } from "../../lib/jobs/template.ts";
-import { type WorkItem, WorkRun, type WorkRunOptions, type WorkSource } from "../../lib/jobs/work.ts";
+import { WorkRun, type WorkRunOptions, type WorkSource } from "../../lib/jobs/work.ts";
+import type { Received } from "../../lib/named.ts";
 import { adoptsOrphans } from "../../lib/process/descendants.ts";
 import { ReaderGoneError } from "../../lib/report/output.ts";
 import { eventually } from "../conformance/waits.ts";
@@ -17,13 +18,13 @@ class Items implements WorkSource {
   readonly said: unknown[] = [];
   onLost: (token: string) => void = () => {};
   closed = false;
-  readonly #items: WorkItem[];
+  readonly #items: Received[];
 
-  constructor(items: readonly (Partial<WorkItem> & { token: string })[]) {
+  constructor(items: readonly (Partial<Received> & { token: string })[]) {
     this.#items = items.map((item) => ({ item: textToBytes(item.token), attempts: 1, env: {}, ...item }));
   }
 
-  next(): Promise<WorkItem | undefined> {
+  next(): Promise<Received | undefined> {
     return Promise.resolve(this.#items.shift());
   }
 

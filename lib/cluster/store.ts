@@ -1,0 +1,127 @@
+/**
+ * What machines share: a broker, through one connection a process, which is made again when it was lost and somebody needs it.
+ *
+ * Objects are named under one prefix: the queue of the lock `db` is `conc.lock.db` in the vhost that the URL names.
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import { ClosedError, SystemError } from "../errors.ts";
+import type { WaitOptions } from "../primitives.ts";
+import { deadline } from "../time/deadline.ts";
+import { BrokerAddress } from "./address.ts";
+import { BrokerConnection, type ConnectOptions } from "./connection.ts";
+
+/** What is kept at a broker. */
+export type ObjectKind = "lock" | "semaphore" | "event" | "queue";
+
+const PREFIX = "conc";
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+/** How long one attempt to connect again takes at most. A link that was cut lets nothing through that was sent before it was mended. */
+const ATTEMPT_LIMIT_MS = 3_000;
+
+/**
+ * The name of an object at the broker, and of what belongs to it.
+ *
+ * @param kind What it is.
+ * @param words Its name, and then what belongs to it: `dead`, `delay`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(objectName("queue", "jobs"), "conc.queue.jobs");
+ * assertEquals(objectName("queue", "jobs", "dead"), "conc.queue.jobs/dead");
+ * ```
+ */
+export function objectName(kind: ObjectKind, ...words: [name: string, ...parts: string[]]): string {
+  // No name has a slash, so that `jobs` with a part is never another queue's name.
+  return `${PREFIX}.${kind}.${words.join("/")}`;
+}
+
+/**
+ * A broker that is in use.
+ *
+ * Invariant: at most one connection stands at a time, and what was held in one that is lost is not held in the next.
+ */
+export class ClusterStore implements AsyncDisposable {
+  /** Where it is. */
+  readonly address: BrokerAddress;
+  #connection: BrokerConnection | undefined;
+  #attempt: Promise<BrokerConnection> | undefined;
+  readonly #closing = new AbortController();
+
+  private constructor(address: BrokerAddress) {
+    this.address = address;
+  }
+
+  /**
+   * Connects to a broker.
+   *
+   * Cancel safety: leaves nothing behind.
+   *
+   * @param url `amqp://user:password@host:port/vhost`, or `amqps://`; its parts are in {@link BrokerAddress}.
+   * @param options `timeoutMs`: how long to try, by default 10,000; `signal`.
+   * @throws {UsageError} If the URL cannot be used.
+   * @throws {SystemError} If there is no broker, it does not admit us, or is not done in time. No message has the password.
+   */
+  static async open(url: string, options: ConnectOptions = {}): Promise<ClusterStore> {
+    const store = new ClusterStore(new BrokerAddress(url));
+    store.#connection = await BrokerConnection.open(store.address, options);
+    return store;
+  }
+
+  /**
+   * The connection that stands, or a new one if it was lost: tried for until it stands, at first after 100 ms, then after twice as long each
+   * time, up to 5 s.
+   *
+   * Cancel safety: changes nothing.
+   *
+   * @param options How long to try.
+   * @throws {TimeoutError} If the time ran out.
+   * @throws {ClosedError} If the store was closed.
+   */
+  async connection({ timeoutMs = Infinity, signal }: WaitOptions = {}): Promise<BrokerConnection> {
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
+    if (this.#connection?.isOpen) return this.#connection;
+    const either = signal === undefined
+      ? this.#closing.signal
+      : AbortSignal.any([signal, this.#closing.signal]);
+    return await deadline((signal) => this.#again(signal), timeoutMs, { signal: either });
+  }
+
+  /** Closes it, within 2 s. What was held goes back. */
+  async close(): Promise<void> {
+    this.#closing.abort(
+      new ClosedError(`cannot use the broker at ${this.address.hostAndPort}: it was closed`),
+    );
+    await this.#attempt?.catch(() => {});
+    await this.#connection?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #again(signal: AbortSignal): Promise<BrokerConnection> {
+    for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        return await (this.#attempt ??= this.#connect().finally(() => this.#attempt = undefined));
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+      }
+      await delay(pauseMs * (0.5 + Math.random() / 2), { signal });
+      if (this.#connection?.isOpen) return this.#connection;
+    }
+  }
+
+  /** One attempt, for all who wait for one. */
+  async #connect(): Promise<BrokerConnection> {
+    return this.#connection = await BrokerConnection.open(this.address, {
+      timeoutMs: ATTEMPT_LIMIT_MS,
+      signal: this.#closing.signal,
+    });
+  }
+}
