@@ -52,7 +52,8 @@ export async function changeEvent(
 ): Promise<number> {
   const name = eventName(word);
   await using reach = await openReach(context, flags);
-  const statistics = await (await reach.event(name)).change(change);
+  const event = await reach.event(name);
+  const statistics = await reach.whenFree(() => event.change(change));
   if (flags.json) await context.stdout.write(ndjson(eventRecord(name, statistics)));
   return SUCCESS;
 }

@@ -4,11 +4,15 @@
  * @module
  */
 
-import type { Holder, Waiter } from "../lib/named.ts";
+import type { Holder, Reach, Waiter } from "../lib/named.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { shorten, table } from "../lib/report/table.ts";
+import { parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
+import { SUCCESS } from "./exit_code.ts";
+import { openReach } from "./reach.ts";
+import type { StoreFlags } from "./store_flags.ts";
 
 /** How much is held or wanted: of a semaphore how many permits, of a lock whether it is shared. */
 type Claim = { weight?: number; shared?: boolean };
@@ -79,6 +83,32 @@ export async function showSituations(
   // What is read by a program is not cut off.
   const columns = context.stdout.isTerminal ? context.columns() : Infinity;
   await context.stdout.write(situations.map((each) => situationText(each, columns)).join("\n"));
+}
+
+/**
+ * Shows how those stand that are named, or else all there are.
+ *
+ * @param options `words`: their names; `all`: the names of all; `situation`: how one stands; `none`: what is said to people if there are none.
+ * @throws {UsageError} If a word is no name, or the store is none that can be used.
+ */
+export async function runStatus(
+  context: Context,
+  { flags, words, all, situation, none }: {
+    flags: StoreFlags & CommonFlags;
+    words: readonly string[];
+    all: (reach: Reach) => Promise<string[]>;
+    situation: (reach: Reach, name: string) => Promise<Situation>;
+    none: string;
+  },
+): Promise<number> {
+  const wanted = words.map(parseName);
+  await using reach = await openReach(context, flags);
+  const situations: Situation[] = [];
+  for (const name of wanted.length > 0 ? wanted : await all(reach)) {
+    situations.push(await situation(reach, name));
+  }
+  await showSituations(context, { situations, flags, none });
+  return SUCCESS;
 }
 
 /** A situation as a line, and a table of who holds and who waits. */

@@ -5,6 +5,7 @@
  */
 
 import { TimeoutError, UsageError } from "../lib/errors.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
 import type { JobLease, Reach } from "../lib/named.ts";
 import type { StreamName } from "../lib/process/capture.ts";
 import type { Child, ChildStatus } from "../lib/process/spawn.ts";
@@ -21,6 +22,9 @@ import { openReach } from "./reach.ts";
 import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
 import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
 
+/** How long conc stays to give back what it held; after that its own end does. */
+const GIVE_BACK_MS = 1_000;
+
 /** The flags of both. */
 export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags;
 
@@ -33,6 +37,9 @@ export interface Guard<L> {
   /** How it stands. */
   situation(): Promise<Situation>;
 }
+
+/** Where what is held is, and how long making it may take. */
+export type GuardOptions = WaitOptions & { reach: Reach };
 
 /** What a wait came to: what was asked for, or the exit code of giving up. */
 export type Acquired<L> = { lease: L; waitedMs: number } | { exitCode: number };
@@ -49,7 +56,7 @@ export async function runHolding(
     flags: HoldingFlags & CommonFlags;
     name: string;
     typed: readonly string[];
-    guard: (command: WrappedCommand, reach: Reach) => Promise<Guard<JobLease>>;
+    guard: (command: WrappedCommand, options: GuardOptions) => Promise<Guard<JobLease>>;
   },
 ): Promise<number> {
   const command = wrappedCommand(typed, flags.shell);
@@ -58,15 +65,17 @@ export async function runHolding(
   const acquired = await acquire(context, {
     flags,
     signal: interrupts.first,
-    guard: () => makeGuard(command, reach),
+    guard: (wait) => makeGuard(command, { reach, ...wait }),
   });
   if ("exitCode" in acquired) return acquired.exitCode;
   const { lease, waitedMs } = acquired;
+  const ended = new AbortController();
   let exitCode: number;
   try {
-    interrupts.first.throwIfAborted();
-    const env = await lease.guard(context.env);
-    const started = (pid: number) => lease.guards(pid);
+    const signal = interrupts.first;
+    signal.throwIfAborted();
+    const env = await lease.guard(context.env, { signal });
+    const started = (pid: number) => void tellProcess(lease, pid, ended.signal);
     const options = { env, killAfterMs: flags.killAfter, interrupts, started };
     const startedAtMs = context.now();
     const startMs = context.monotonic();
@@ -82,7 +91,8 @@ export async function runHolding(
     });
     exitCode = flags.json ? await printRun(context, { run, record }) : (await run()).exitCode;
   } finally {
-    await giveBack(context, lease);
+    ended.abort();
+    await giveBack(context, { lease, reach });
   }
   interrupts.first.throwIfAborted();
   return exitCode;
@@ -100,18 +110,20 @@ export async function acquire<L>(
   { flags, signal, guard: makeGuard }: {
     flags: WaitFlags & CommonFlags;
     signal: AbortSignal;
-    guard: () => Promise<Guard<L>>;
+    guard: (options: WaitOptions) => Promise<Guard<L>>;
   },
 ): Promise<Acquired<L>> {
   const timeoutMs = waitLimit(flags);
   const startMs = context.monotonic();
-  const guard = await makeGuard();
+  const guard = await makeGuard({ signal, timeoutMs });
   try {
-    const lease = await guard.acquire({ signal, timeoutMs });
+    // A wait for nothing is one still; one that is over tries once.
+    const leftMs = timeoutMs === 0 ? 0 : Math.max(1, timeoutMs - (context.monotonic() - startMs));
+    const lease = await guard.acquire({ signal, timeoutMs: leftMs });
     return { lease, waitedMs: context.monotonic() - startMs };
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
-    if (!(error instanceof TimeoutError)) throw error;
+    if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
     const situation = await guard.situation();
     const exitCode = flags.noWait ? flags.conflictExitCode : TIMEOUT;
     if (flags.json) {
@@ -156,10 +168,25 @@ export async function printRun(
   return status.exitCode;
 }
 
-/** Gives a lease back. What fails here changes nothing for the command, which has ended: a lease of nobody's is found to be free. */
-async function giveBack(context: Context, lease: JobLease): Promise<void> {
+/** Says which process the job began with, for people who ask who holds the lease; that it is held is known without. */
+async function tellProcess(lease: JobLease, pid: number, signal: AbortSignal): Promise<void> {
   try {
-    lease.release();
+    await lease.guards(pid, { signal });
+  } catch {
+    // The job has ended, or the store cannot be written any more: giving back says so.
+  }
+}
+
+/**
+ * Gives a lease back. What fails here, or takes long, changes nothing for the command, which has ended: a lease of nobody's is found to be
+ * free.
+ */
+async function giveBack(
+  context: Context,
+  { lease, reach }: { lease: JobLease; reach: Reach },
+): Promise<void> {
+  try {
+    await reach.whenFree(() => lease.release(), { timeoutMs: GIVE_BACK_MS });
   } catch (error) {
     await say(context, error instanceof Error ? error.message : String(error));
   }

@@ -59,12 +59,12 @@ function runLock(
   const { shared } = flags;
   return runHolding(context, {
     ...{ flags, name, typed },
-    guard: async ({ text }, reach) => {
+    guard: async ({ text }, { reach }) => {
       const lock = await reach.lock(name);
       return {
         what: `the lock '${name}'`,
         acquire: (options) => lock.acquire({ ...options, shared, command: text }),
-        situation: () => lockSituation(name, lock),
+        situation: () => reach.whenFree(() => lockSituation(name, lock), { timeoutMs: 0 }),
       };
     },
   });

@@ -4,13 +4,10 @@
  * @module
  */
 
-import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { SUCCESS } from "./exit_code.ts";
-import { showSituations, type Situation } from "./holders.ts";
+import { runStatus } from "./holders.ts";
 import { lockSituation } from "./lock_situation.ts";
-import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
@@ -27,19 +24,10 @@ holders, waiting). pid is conc's process, jobPid the command's.`,
   ],
   words: { usage: "[NAME]", minimum: 0, maximum: 1 },
   flags: STORE_FLAGS,
-  run: runStatus,
+  run: (context: Context, flags: StoreFlags & CommonFlags, words: string[]) =>
+    runStatus(context, {
+      ...{ flags, words, none: "no lock is held" },
+      all: (reach) => reach.lockNames(),
+      situation: async (reach, name) => await lockSituation(name, await reach.lock(name)),
+    }),
 });
-
-async function runStatus(
-  context: Context,
-  flags: StoreFlags & CommonFlags,
-  words: string[],
-): Promise<number> {
-  const wanted = words.map(parseName);
-  await using reach = await openReach(context, flags);
-  const names = wanted.length > 0 ? wanted : await reach.lockNames();
-  const situations: Situation[] = [];
-  for (const name of names) situations.push(await lockSituation(name, await reach.lock(name)));
-  await showSituations(context, { situations, flags, none: "no lock is held" });
-  return SUCCESS;
-}

@@ -4,12 +4,9 @@
  * @module
  */
 
-import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { SUCCESS } from "./exit_code.ts";
-import { items, knownQueue, tell } from "./queue_flags.ts";
-import { openReach } from "./reach.ts";
+import { changeQueue, items } from "./queue_flags.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
@@ -22,23 +19,10 @@ export default command<StoreFlags>({
   ],
   words: { usage: "NAME", minimum: 1, maximum: 1 },
   flags: STORE_FLAGS,
-  run: runDelete,
+  run: (context: Context, flags: StoreFlags & CommonFlags, [name = ""]: string[]) =>
+    changeQueue(context, {
+      ...{ flags, name, type: "delete", key: "deleted" },
+      change: (queue) => queue.delete(),
+      text: (count) => `threw the queue away, and ${items(count)} with it`,
+    }),
 });
-
-async function runDelete(
-  context: Context,
-  flags: StoreFlags & CommonFlags,
-  [name = ""]: string[],
-): Promise<number> {
-  parseName(name);
-  await using reach = await openReach(context, flags);
-  const deleted = await (await knownQueue(reach, name)).delete();
-  await tell(context, {
-    flags,
-    type: "delete",
-    name,
-    count: { deleted },
-    text: `threw the queue away, and ${items(deleted)} with it`,
-  });
-  return SUCCESS;
-}

@@ -8,9 +8,14 @@ import type { FlagParametersForType } from "@stricli/core";
 import { concatBytes } from "../lib/bytes.ts";
 import { ConcError } from "../lib/errors.ts";
 import type { NamedQueue, Reach } from "../lib/named.ts";
+import type { Awaitable } from "../lib/primitives.ts";
 import { bytesEntry, ndjson } from "../lib/report/ndjson.ts";
+import { parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
+import { SUCCESS } from "./exit_code.ts";
+import { openReach } from "./reach.ts";
+import type { StoreFlags } from "./store_flags.ts";
 
 /** Flags of what reads or prints items. */
 export type NullFlags = { null: boolean };
@@ -47,20 +52,30 @@ export function itemLine(
   return concatBytes([item, Uint8Array.of(flags.null ? 0 : 10)]);
 }
 
-/** Says how many items something was done to: to programs as a record, to people as a line. */
-export async function tell(
+/**
+ * Does something to all items of a queue that is there, and says to how many.
+ *
+ * @param options `type`: of the record; `key`: that of the number in it; `change`: does it; `text`: says it to people.
+ * @throws {ConcError} If there is no queue of this name.
+ */
+export async function changeQueue(
   context: Context,
-  { flags, type, name, count, text }: {
-    flags: CommonFlags;
-    type: string;
+  { flags, name, type, key, change, text }: {
+    flags: StoreFlags & CommonFlags;
     name: string;
-    /** The key of the number, and the number. */
-    count: Record<string, number>;
-    text: string;
+    type: string;
+    key: string;
+    change: (queue: NamedQueue) => Awaitable<number>;
+    text: (count: number) => string;
   },
-): Promise<void> {
-  if (flags.json) await context.stdout.write(ndjson({ type, name, ...count }));
-  else if (!flags.quiet) await say(context, text);
+): Promise<number> {
+  parseName(name);
+  await using reach = await openReach(context, flags);
+  const queue = await knownQueue(reach, name);
+  const count = await reach.whenFree(() => change(queue));
+  if (flags.json) await context.stdout.write(ndjson({ type, name, [key]: count }));
+  else if (!flags.quiet) await say(context, text(count));
+  return SUCCESS;
 }
 
 /** `1 item`, `2 items`. */

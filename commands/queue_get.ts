@@ -5,7 +5,8 @@
  */
 
 import { TimeoutError } from "../lib/errors.ts";
-import type { Delivery, NamedQueue } from "../lib/named.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
+import type { Delivery, NamedQueue, Reach } from "../lib/named.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { parseCount, parseName } from "../lib/units.ts";
 import { type Context, say } from "./context.ts";
@@ -70,22 +71,24 @@ async function runGet(
 ): Promise<number> {
   const timeoutMs = waitLimit(flags);
   parseName(name);
-  await using reach = await openReach(context, flags);
-  const queue = await reach.queue(name);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
+  await using reach = await openReach(context, flags);
+  const queue = await reach.queue(name, { timeoutMs, signal });
   for (let got = 0; got < flags.count;) {
     signal.throwIfAborted();
-    let batch = await queue.receiveMany(Math.min(BATCH_ITEMS, flags.count - got), { maxBytes: BATCH_BYTES });
+    const count = Math.min(BATCH_ITEMS, flags.count - got);
+    const receive = () => queue.receiveMany(count, { maxBytes: BATCH_BYTES });
+    let batch = await reach.whenFree(receive, { timeoutMs, signal });
     if (batch.length === 0) {
       try {
         batch = [await queue.receive({ timeoutMs, signal })];
       } catch (error) {
-        if (!(error instanceof TimeoutError)) throw error;
+        if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
         return await giveUp(context, { flags, name, got });
       }
     }
-    await print(context, { queue, batch, flags });
+    await print(context, { reach, queue, batch, flags, signal });
     got += batch.length;
   }
   return SUCCESS;
@@ -94,10 +97,12 @@ async function runGet(
 /** Prints items; those that were printed are out of the queue then, whatever happens. */
 async function print(
   context: Context,
-  { queue, batch, flags }: {
+  { reach, queue, batch, flags, signal }: {
+    reach: Reach;
     queue: NamedQueue;
     batch: readonly Delivery<Uint8Array>[];
     flags: GetFlags & CommonFlags;
+    signal: AbortSignal;
   },
 ): Promise<void> {
   let printed = 0;
@@ -107,8 +112,11 @@ async function print(
       printed += 1;
     }
   } finally {
-    await queue.ack(...batch.slice(0, printed).map(({ token }) => token));
-    for (const { token } of batch.slice(printed)) await queue.giveBack(token, { counts: false });
+    const tokens = batch.map(({ token }) => token);
+    await reach.beforeEnd(() => queue.ack(...tokens.slice(0, printed)), { signal });
+    for (const token of tokens.slice(printed)) {
+      await reach.beforeEnd(() => queue.giveBack(token, { counts: false }), { signal });
+    }
   }
 }
 

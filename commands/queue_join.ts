@@ -5,6 +5,7 @@
  */
 
 import { TimeoutError } from "../lib/errors.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
 import { parseName } from "../lib/units.ts";
@@ -62,8 +63,8 @@ async function runJoin(
   try {
     await queue.join({ timeoutMs, signal: interrupts.first });
   } catch (error) {
-    if (!(error instanceof TimeoutError)) throw error;
-    const { size, leased } = await queue.status();
+    if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
+    const { size, leased } = await reach.whenFree(() => queue.status(), { timeoutMs: 0 });
     const left = `${items(size)} wait in the queue '${name}', ${leased} are worked on`;
     throw new TimeoutError(`timed out after ${formatDuration(timeoutMs)}: ${left}: allow more time`);
   }

@@ -52,7 +52,8 @@ async function runPeek(
 ): Promise<number> {
   parseName(name);
   await using reach = await openReach(context, flags);
-  const next = await (await knownQueue(reach, name)).peek(flags.count);
+  const queue = await knownQueue(reach, name);
+  const next = await reach.whenFree(() => queue.peek(flags.count));
   for (const item of next) await context.stdout.write(itemLine(item, { flags }));
   if (next.length > 0) return SUCCESS;
   if (!flags.quiet) await say(context, `nothing is ready in the queue '${name}'`);

@@ -4,12 +4,9 @@
  * @module
  */
 
-import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { SUCCESS } from "./exit_code.ts";
-import { items, knownQueue, tell } from "./queue_flags.ts";
-import { openReach } from "./reach.ts";
+import { changeQueue, items } from "./queue_flags.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
@@ -22,17 +19,10 @@ one record of type purge: name, purged.`,
   ],
   words: { usage: "NAME", minimum: 1, maximum: 1 },
   flags: STORE_FLAGS,
-  run: runPurge,
+  run: (context: Context, flags: StoreFlags & CommonFlags, [name = ""]: string[]) =>
+    changeQueue(context, {
+      ...{ flags, name, type: "purge", key: "purged" },
+      change: (queue) => queue.purge(),
+      text: (count) => `threw ${items(count)} away`,
+    }),
 });
-
-async function runPurge(
-  context: Context,
-  flags: StoreFlags & CommonFlags,
-  [name = ""]: string[],
-): Promise<number> {
-  parseName(name);
-  await using reach = await openReach(context, flags);
-  const purged = await (await knownQueue(reach, name)).purge();
-  await tell(context, { flags, type: "purge", name, count: { purged }, text: `threw ${items(purged)} away` });
-  return SUCCESS;
-}

@@ -6,7 +6,8 @@
 
 import { bytesToText, textToBytes } from "../lib/bytes.ts";
 import { InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
-import type { NamedQueue } from "../lib/named.ts";
+import { HeldUpError } from "../lib/host/held_up.ts";
+import type { NamedQueue, Reach } from "../lib/named.ts";
 import { readRecords } from "../lib/jobs/lines.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
@@ -103,19 +104,20 @@ async function runPut(
 ): Promise<number> {
   const timeoutMs = waitLimit(flags);
   parseName(name);
+  using interrupts = new Interrupts();
+  const signal = interrupts.first;
   await using reach = await openReach(context, flags);
-  const queue = await reach.queue(name);
+  const queue = await reach.queue(name, { timeoutMs, signal });
   if (words.length === 0 && context.stdinIsTerminal && !flags.quiet) {
     await say(context, "reading items from the terminal, one a line: Ctrl-D ends them");
   }
-  using interrupts = new Interrupts();
   const tally: Tally = { put: 0, duplicates: 0 };
   const put = (batch: readonly Uint8Array[]) =>
-    putAll(queue, { batch, flags, timeoutMs, signal: interrupts.first, tally });
+    putAll(queue, { reach, batch, flags, timeoutMs, signal, tally });
   let failure: { error: unknown } | undefined;
   try {
     if (words.length > 0) await put(words.map(textToBytes));
-    else {for await (const batch of readBatches(context, { flags, signal: interrupts.first })) {
+    else {for await (const batch of readBatches(context, { flags, signal })) {
         await put(batch);
       }}
   } catch (error) {
@@ -140,7 +142,7 @@ async function fail(
   },
 ): Promise<number> {
   const put = `${tally.put === 1 ? "1 item was" : `${tally.put} items were`} put`;
-  if (!(error instanceof TimeoutError)) {
+  if (!(error instanceof TimeoutError) || error instanceof HeldUpError) {
     if (tally.put > 0 && !(flags.quiet && error instanceof InterruptedError)) {
       await say(context, `${put} before that`).catch(() => {});
     }
@@ -157,7 +159,8 @@ async function fail(
 /** Puts items in their order, waiting for room. */
 async function putAll(
   queue: NamedQueue,
-  { batch, flags, timeoutMs, signal, tally }: {
+  { reach, batch, flags, timeoutMs, signal, tally }: {
+    reach: Reach;
     batch: readonly Uint8Array[];
     flags: PutFlags;
     timeoutMs: number;
@@ -170,7 +173,10 @@ async function putAll(
   for (let from = 0; from < batch.length;) {
     signal.throwIfAborted();
     const keys = dedup === undefined ? {} : { dedup: keyOf };
-    const { taken, duplicates } = await queue.putMany(batch.slice(from), { priority, delayMs, ...keys });
+    const { taken, duplicates } = await reach.whenFree(
+      () => queue.putMany(batch.slice(from), { priority, delayMs, ...keys }),
+      { durable: true, timeoutMs, signal },
+    );
     tally.put += taken - duplicates;
     tally.duplicates += duplicates;
     from += taken;

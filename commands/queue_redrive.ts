@@ -4,12 +4,9 @@
  * @module
  */
 
-import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { SUCCESS } from "./exit_code.ts";
-import { items, knownQueue, tell } from "./queue_flags.ts";
-import { openReach } from "./reach.ts";
+import { changeQueue, items } from "./queue_flags.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
 export default command<StoreFlags>({
@@ -22,23 +19,10 @@ as if they were new. --json prints one record of type redrive: name, redriven.`,
   ],
   words: { usage: "NAME", minimum: 1, maximum: 1 },
   flags: STORE_FLAGS,
-  run: runRedrive,
+  run: (context: Context, flags: StoreFlags & CommonFlags, [name = ""]: string[]) =>
+    changeQueue(context, {
+      ...{ flags, name, type: "redrive", key: "redriven" },
+      change: (queue) => queue.redrive(),
+      text: (count) => `put ${items(count)} back in line`,
+    }),
 });
-
-async function runRedrive(
-  context: Context,
-  flags: StoreFlags & CommonFlags,
-  [name = ""]: string[],
-): Promise<number> {
-  parseName(name);
-  await using reach = await openReach(context, flags);
-  const redriven = await (await knownQueue(reach, name)).redrive();
-  await tell(context, {
-    flags,
-    type: "redrive",
-    name,
-    count: { redriven },
-    text: `put ${items(redriven)} back in line`,
-  });
-  return SUCCESS;
-}

@@ -34,7 +34,8 @@ async function runSize(
 ): Promise<number> {
   parseName(name);
   await using reach = await openReach(context, flags);
-  const status = await (await knownQueue(reach, name)).status();
+  const queue = await knownQueue(reach, name);
+  const status = await reach.whenFree(() => queue.status());
   await context.stdout.write(flags.json ? ndjson(queueRecord(status)) : `${status.size}\n`);
   return SUCCESS;
 }

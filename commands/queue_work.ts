@@ -134,15 +134,16 @@ async function runWork(
     ...(flags.shell !== undefined && { shell: flags.shell }),
   });
   parseName(name);
-  await using reach = await openReach(context, flags);
   using interrupts = new Interrupts();
+  const signal = interrupts.first;
+  await using reach = await openReach(context, flags);
   const slots = flags.jobs ?? navigator.hardwareConcurrency;
   using source = await reach.consumer(name, {
     concurrency: slots,
     ...(flags.lease !== undefined && { leaseMs: flags.lease }),
     untilEmpty: flags.untilEmpty,
     command: typed.join(" "),
-    signal: interrupts.first,
+    signal,
   });
   const startMs = context.monotonic();
   const run = new WorkRun({
@@ -156,7 +157,7 @@ async function runWork(
       admission: new Admission({}),
       ...(flags.timeout !== undefined && { timeout: { ms: flags.timeout } }),
       killAfterMs: flags.killAfter,
-      signal: interrupts.first,
+      signal,
       escalate: interrupts.second,
     },
   });
@@ -167,7 +168,7 @@ async function runWork(
     await endLeftovers(context, { killAfterMs: flags.killAfter, quiet: flags.quiet, interrupts });
   }
   const durationMs = context.monotonic() - startMs;
-  return await report(context, { summary, flags, name, durationMs, interruption: interrupts.first.reason });
+  return await report(context, { summary, flags, name, durationMs, interruption: signal.reason });
 }
 
 async function report(

@@ -7,7 +7,8 @@
 import { HostReach } from "../lib/host/reach.ts";
 import { Store } from "../lib/host/store.ts";
 import type { Reach } from "../lib/named.ts";
-import type { Context } from "./context.ts";
+import { type Context, say } from "./context.ts";
+import type { CommonFlags } from "./declaration.ts";
 import { type StoreFlags, storePath } from "./store_flags.ts";
 
 /**
@@ -16,6 +17,13 @@ import { type StoreFlags, storePath } from "./store_flags.ts";
  * @throws {UsageError} If it names none that can be used.
  * @throws {SystemError} If it cannot be used.
  */
-export function openReach(context: Pick<Context, "env">, flags: StoreFlags): Promise<Reach> {
-  return Promise.try(() => new HostReach(new Store(storePath(context, flags))));
+export function openReach(
+  context: Pick<Context, "env" | "stderr">,
+  flags: StoreFlags & Pick<CommonFlags, "quiet">,
+): Promise<Reach> {
+  const onHeldUp = (text: string) => {
+    // Who reads no more is no reason to end.
+    if (!flags.quiet) say(context, text).catch(() => {});
+  };
+  return Promise.try(() => new HostReach(new Store(storePath(context, flags), { onHeldUp })));
 }

@@ -7,6 +7,7 @@
 import { UsageError } from "../lib/errors.ts";
 import { identityOf } from "../lib/host/owner.ts";
 import type { Identity, LendOptions } from "../lib/named.ts";
+import type { WaitOptions } from "../lib/primitives.ts";
 import { readCommand } from "../lib/process/proc.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
@@ -75,15 +76,15 @@ async function runAcquire(
   using interrupts = new Interrupts();
   const signal = interrupts.first;
   await using reach = await openReach(context, flags);
-  const guard = async () => {
-    const semaphore = await reach.semaphore(name, permits === undefined ? {} : { permits });
+  const guard = async (wait: WaitOptions) => {
+    const semaphore = await reach.semaphore(name, { ...wait, ...(permits !== undefined && { permits }) });
     return {
       what: `the semaphore '${name}'`,
       acquire: async (options: object) => ({
         token: await semaphore.lend({ ...options, ...holder, weight }),
-        giveBack: (token: string) => semaphore.release(token),
+        giveBack: (token: string) => reach.beforeEnd(() => semaphore.release(token), { signal }),
       }),
-      situation: () => semaphoreSituation(name, semaphore),
+      situation: () => reach.whenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
     };
   };
   const acquired = await acquire(context, { flags, signal, guard });

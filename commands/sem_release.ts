@@ -38,7 +38,8 @@ async function runRelease(
 ): Promise<number> {
   const name = parseName(word);
   await using reach = await openReach(context, flags);
-  await (await knownSemaphore(reach, name)).release(token);
+  const semaphore = await knownSemaphore(reach, name);
+  await reach.whenFree(() => semaphore.release(token));
   if (flags.json) await context.stdout.write(ndjson({ type: "released", name, token }));
   return SUCCESS;
 }

@@ -39,7 +39,7 @@ async function runResize(
   const permits = parseCount(count, 1);
   await using reach = await openReach(context, flags);
   const semaphore = await reach.semaphore(name);
-  await semaphore.resize(permits);
+  await reach.whenFree(() => semaphore.resize(permits));
   if (flags.json) await context.stdout.write(ndjson((await semaphoreSituation(name, semaphore)).record));
   return SUCCESS;
 }

@@ -50,12 +50,12 @@ function runSemaphore(
   const { permits, weight } = flags;
   return runHolding(context, {
     ...{ flags, name, typed },
-    guard: async ({ text }, reach) => {
-      const semaphore = await reach.semaphore(name, permits === undefined ? {} : { permits });
+    guard: async ({ text }, { reach, ...wait }) => {
+      const semaphore = await reach.semaphore(name, { ...wait, ...(permits !== undefined && { permits }) });
       return {
         what: `the semaphore '${name}'`,
         acquire: (options) => semaphore.acquire({ ...options, weight, command: text }),
-        situation: () => semaphoreSituation(name, semaphore),
+        situation: () => reach.whenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
       };
     },
   });

@@ -4,12 +4,9 @@
  * @module
  */
 
-import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { SUCCESS } from "./exit_code.ts";
-import { showSituations, type Situation } from "./holders.ts";
-import { openReach } from "./reach.ts";
+import { runStatus } from "./holders.ts";
 import { knownSemaphore, semaphoreSituation } from "./sem_flags.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
@@ -30,21 +27,10 @@ held than there are, after a resize.`,
   ],
   words: { usage: "[NAME]", minimum: 0, maximum: 1 },
   flags: STORE_FLAGS,
-  run: runStatus,
+  run: (context: Context, flags: StoreFlags & CommonFlags, words: string[]) =>
+    runStatus(context, {
+      ...{ flags, words, none: "there is no semaphore" },
+      all: (reach) => reach.semaphoreNames(),
+      situation: async (reach, name) => await semaphoreSituation(name, await knownSemaphore(reach, name)),
+    }),
 });
-
-async function runStatus(
-  context: Context,
-  flags: StoreFlags & CommonFlags,
-  words: string[],
-): Promise<number> {
-  const wanted = words.map(parseName);
-  await using reach = await openReach(context, flags);
-  const names = wanted.length > 0 ? wanted : await reach.semaphoreNames();
-  const situations: Situation[] = [];
-  for (const name of names) {
-    situations.push(await semaphoreSituation(name, await knownSemaphore(reach, name)));
-  }
-  await showSituations(context, { situations, flags, none: "there is no semaphore" });
-  return SUCCESS;
-}

@@ -6,7 +6,7 @@
 
 import type { FlagParametersForType } from "@stricli/core";
 import { UsageError } from "../lib/errors.ts";
-import { defaultStorePath } from "../lib/host/store.ts";
+import { defaultStorePath } from "../lib/host/store_file.ts";
 import { parseDuration } from "../lib/time/duration.ts";
 import { parseCount } from "../lib/units.ts";
 import type { Context } from "./context.ts";

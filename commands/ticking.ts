@@ -163,15 +163,22 @@ async function repeat(
 /** Ticks that let the event happen that the flags name, before anything else is done at a tick. Its data is when the tick was due. */
 async function announced(
   context: Context,
-  { flags, ticks, by }: { flags: RunFlags; ticks: TickSource; by: "set" | "pulse" },
+  { flags, ticks, by }: { flags: RunFlags & CommonFlags; ticks: TickSource; by: "set" | "pulse" },
 ): Promise<TickSource> {
   if (flags.event === undefined) return ticks;
   const reach = await openReach(context, flags);
   const event = await reach.event(flags.event);
   return async function* (options) {
     await using _reach = reach;
+    const { signal } = options;
     for await (const tick of ticks(options)) {
-      await event[by](iso(tick.scheduledMs));
+      const happen = () => event[by](iso(tick.scheduledMs));
+      try {
+        await reach.whenFree(happen, { timeoutMs: Infinity, signal });
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
       yield tick;
     }
   };

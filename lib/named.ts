@@ -29,9 +29,12 @@ export interface JobLease extends Lease {
   /** Aborted when it was lost, and another may hold what it held. Undefined where that cannot happen while we live. */
   readonly lost?: AbortSignal;
   /** Says that a job is about to run under it. Returns what the job must have in its environment. */
-  guard(env?: { get(name: string): string | undefined }): Awaitable<Record<string, string>>;
+  guard(
+    env?: { get(name: string): string | undefined },
+    options?: Pick<WaitOptions, "signal">,
+  ): Awaitable<Record<string, string>>;
   /** Says which process the job began with. */
-  guards(pid: number): Awaitable<void>;
+  guards(pid: number, options?: Pick<WaitOptions, "signal">): Awaitable<void>;
 }
 
 /** Who holds, for people and programs. */
@@ -170,8 +173,8 @@ export interface DeadLetter<T> {
   putAt: Date;
 }
 
-/** Options of {@link Reach.queue}. */
-export interface NamedQueueOptions {
+/** Options of {@link Reach.queue}. When to give up matters where it cannot be made at once. */
+export interface NamedQueueOptions extends WaitOptions {
   /** The order of the items. Default: what it has, or `fifo` if it is new. */
   kind?: QueueKind;
   /** How many items it takes before put waits; Infinity for no limit. Default: what it has, or no limit if it is new. */
@@ -238,13 +241,19 @@ export interface Consumer extends Disposable {
   close(): Awaitable<void>;
 }
 
+/** Options of {@link Reach.whenFree}. Without `timeoutMs` it takes as long as the reach thinks fit; what takes longer is an error. */
+export interface WhenFreeOptions extends WaitOptions {
+  /** Whether it must survive a power cut. Default false. */
+  durable?: boolean;
+}
+
 /** Everything that has a name, at one reach and in one place. */
 export interface Reach extends AsyncDisposable {
   lock(name: string): Promise<NamedLock>;
   /** Names of the locks that are held or waited for. */
   lockNames(): Promise<string[]>;
   /** A semaphore, made if it is not there. Throws `UsageError` if it is in use with another number of permits. */
-  semaphore(name: string, options?: { permits?: number }): Promise<NamedSemaphore>;
+  semaphore(name: string, options?: WaitOptions & { permits?: number }): Promise<NamedSemaphore>;
   semaphoreNames(): Promise<string[]>;
   event(name: string): Promise<NamedEvent>;
   events(): Promise<NamedEventStatus[]>;
@@ -254,4 +263,11 @@ export interface Reach extends AsyncDisposable {
   queues(): Promise<NamedQueueStatus[]>;
   /** Receives the items of a queue to work on. */
   consumer(name: string, options?: ConsumerOptions): Promise<Consumer>;
+  /**
+   * Does something to what has a name as soon as that is possible, without keeping the event loop waiting; see {@link WhenFreeOptions} for
+   * when it gives up. What `action` does before it first awaits is done as a whole or not at all.
+   */
+  whenFree<T>(action: () => Awaitable<T>, options?: WhenFreeOptions): Promise<T>;
+  /** The same, however long that takes, and a while longer once the signal is aborted: for what should not be lost at the end. */
+  beforeEnd<T>(action: () => Awaitable<T>, options: { signal: AbortSignal }): Promise<T>;
 }

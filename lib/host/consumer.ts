@@ -29,10 +29,12 @@ export class HostConsumer implements Consumer {
   readonly #terms: ReceiveOptions;
   readonly #options: ConsumerOptions;
   readonly #end = new AbortController();
+  readonly #disposed = new AbortController();
   readonly #either: EitherSignal;
   readonly #held = new Set<string>();
   readonly #beat: ReturnType<typeof setInterval> | undefined;
   #settled: { token: string; write: () => void }[] = [];
+  #isExtending = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #turn: Promise<void> = Promise.resolve();
   #joined: Promise<void> | undefined;
@@ -50,7 +52,7 @@ export class HostConsumer implements Consumer {
     };
     this.#either = new EitherSignal(this.#end.signal, signal);
     if (leaseMs !== undefined) {
-      this.#beat = setInterval(() => this.#extend(leaseMs), leaseMs / BEATS_PER_LEASE);
+      this.#beat = setInterval(() => void this.#extend(leaseMs), leaseMs / BEATS_PER_LEASE);
     }
   }
 
@@ -64,16 +66,17 @@ export class HostConsumer implements Consumer {
   async next(): Promise<Received | undefined> {
     // Of those that wait, one stands in the line of the queue for all.
     const { promise: turn, resolve: pass } = Promise.withResolvers<void>();
-    const before = this.#turn;
     try {
       if (this.#either.signal.aborted) return undefined;
-      const ready = this.#store.write(() => {
+      const limits = { signal: this.#either.signal, timeoutMs: Infinity };
+      const ready = await this.#store.writeWhenFree(() => {
         this.#flush();
         return this.#tryReceive();
-      });
+      }, limits);
       if (ready === "closed") return undefined;
       if (ready !== undefined) return this.#hold(ready);
       if (this.#options.untilEmpty) this.#joined ??= this.#join();
+      const before = this.#turn;
       this.#turn = turn;
       await before;
       return this.#hold(await this.#queue.receive({ ...this.#terms, signal: this.#either.signal }));
@@ -100,15 +103,18 @@ export class HostConsumer implements Consumer {
    * Ends it: what was settled is written, and no item is received any more. Items that are held stay held.
    *
    * @throws {SystemError} If the store cannot be used.
+   * @throws The reason of the signal, if another process kept the store from being written for 5 s after it was aborted: what was settled
+   * last is received again, once this process has ended.
    */
-  close(): void {
+  async close(): Promise<void> {
     this.#stop();
-    this.#store.write(() => this.#flush());
+    await this.#store.writeBeforeEnd(() => this.#flush(), { signal: this.#options.signal });
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   [Symbol.dispose](): void {
     this.#stop();
+    this.#disposed.abort();
   }
 
   #stop(): void {
@@ -136,7 +142,7 @@ export class HostConsumer implements Consumer {
   #settle(token: string, write: () => void): void {
     this.#held.delete(token);
     this.#settled.push({ token, write });
-    this.#timer ??= setTimeout(() => this.#guarded(() => this.#store.write(() => this.#flush())), 0);
+    this.#timer ??= setTimeout(() => void this.#guarded(() => this.#flush()), 0);
   }
 
   /** Writes what was settled. Within a write. */
@@ -146,13 +152,13 @@ export class HostConsumer implements Consumer {
     for (const { token, write } of this.#settled.splice(0)) this.#unlessLost(token, write);
   }
 
-  #extend(leaseMs: number): void {
-    if (this.#held.size === 0) return;
-    this.#guarded(() =>
-      this.#store.write(() => {
-        for (const token of this.#held) this.#unlessLost(token, () => this.#queue.extend(token, leaseMs));
-      })
-    );
+  async #extend(leaseMs: number): Promise<void> {
+    if (this.#held.size === 0 || this.#isExtending) return;
+    this.#isExtending = true;
+    await this.#guarded(() => {
+      for (const token of this.#held) this.#unlessLost(token, () => this.#queue.extend(token, leaseMs));
+    });
+    this.#isExtending = false;
   }
 
   #unlessLost(token: string, write: () => void): void {
@@ -165,12 +171,13 @@ export class HostConsumer implements Consumer {
     }
   }
 
-  /** What fails where nobody waits is told to who waits next. */
-  #guarded(write: () => void): void {
+  /** Writes where nobody waits for it. What fails is told to who waits next. */
+  async #guarded(change: () => void): Promise<void> {
+    const { signal } = this.#disposed;
     try {
-      write();
+      await this.#store.writeWhenFree(change, { signal, timeoutMs: Infinity });
     } catch (error) {
-      this.#fail(error);
+      if (!signal.aborted) this.#fail(error);
     }
   }
 

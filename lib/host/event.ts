@@ -56,7 +56,9 @@ export class HostEvent implements NamedEvent {
         return isSet ? { granted: JSON.stringify({ generation, data }) } : undefined;
       },
       refusal: (reason) => new Error(reason),
-      clear: () => false,
+      undo: () => {},
+      isStale: () => false,
+      clear: () => {},
     });
   }
 

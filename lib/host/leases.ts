@@ -6,6 +6,7 @@
 
 import { BrokenLeaseError, NotHeldError } from "../errors.ts";
 import type { JobLease } from "../named.ts";
+import type { WaitOptions } from "../primitives.ts";
 import { identityOf, LEASE_VARIABLE } from "./owner.ts";
 import type { Store } from "./store.ts";
 
@@ -81,23 +82,33 @@ export class HostLease implements JobLease {
   /**
    * Says that a job is about to run under it: from now on it is held as long as a process of the job lives, also without this one.
    *
+   * @param env The environment that the job is to have besides.
+   * @param options When to give up. Default: never.
    * @returns What the job must have in its environment.
    */
-  guard(env: { get(name: string): string | undefined } = Deno.env): Record<string, string> {
-    this.#store.write(() => this.#store.run("UPDATE leases SET job = 1 WHERE token = ?", this.token));
+  async guard(
+    env: { get(name: string): string | undefined } = Deno.env,
+    { signal }: Pick<WaitOptions, "signal"> = {},
+  ): Promise<Record<string, string>> {
+    await this.#store.writeWhenFree(
+      () => this.#store.run("UPDATE leases SET job = 1 WHERE token = ?", this.token),
+      { timeoutMs: Infinity, ...(signal && { signal }) },
+    );
     return guardVariables(this.token, env);
   }
 
   /** Says which process the job began with. */
-  guards(pid: number): void {
+  async guards(pid: number, { signal }: Pick<WaitOptions, "signal"> = {}): Promise<void> {
     const started = identityOf(pid)?.started ?? null;
-    this.#store.write(() =>
-      this.#store.run(
-        "UPDATE leases SET jobPid = ?, jobStarted = ? WHERE token = ?",
-        pid,
-        started,
-        this.token,
-      )
+    await this.#store.writeWhenFree(
+      () =>
+        this.#store.run(
+          "UPDATE leases SET jobPid = ?, jobStarted = ? WHERE token = ?",
+          pid,
+          started,
+          this.token,
+        ),
+      { timeoutMs: Infinity, ...(signal && { signal }) },
     );
   }
 

@@ -7,7 +7,8 @@
 import { BrokenLeaseError, TimeoutError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { refuse } from "../task/waiters.ts";
-import type { Store } from "./store.ts";
+import { HeldUpError } from "./held_up.ts";
+import type { PatientWriteOptions, Store } from "./store.ts";
 import { wake, Wakeup } from "./wakeup.ts";
 
 /** What one who comes wants. */
@@ -35,8 +36,12 @@ export interface LineOptions {
   grant(ask: Ask): Outcome;
   /** What a wait rejects with that was refused. */
   refusal(reason: string): Error;
-  /** Gives back what is held by who is gone. Says whether there was any. */
-  clear(): boolean;
+  /** Takes back what was granted to one who has given up by then. Within a write. */
+  undo(granted: string): void;
+  /** Whether something is held by who is gone. */
+  isStale(): boolean;
+  /** Gives back what is held by who is gone. Within a write. */
+  clear(): void;
   /** Milliseconds until time alone may meet the request at the head; undefined if it never does. */
   dueMs?(): number | undefined;
   /** Whether what is granted must be on disk when the wait returns. Default false. */
@@ -56,6 +61,9 @@ export interface AskOptions extends WaitOptions {
 const WAITING = 0;
 const GRANTED = 1;
 const REFUSED = 2;
+
+/** How long one who gives up tries to leave the line before it goes. */
+const LEAVE_LIMIT_MS = 1_000;
 
 interface WaiterRow {
   id: number;
@@ -92,10 +100,11 @@ export class Line {
   }
 
   /**
-   * Grants the request at once if nobody waits and it can be met, else lines up.
+   * Grants the request at once if nobody waits and it can be met, else lines up. Nothing here keeps the event loop waiting for the store.
    *
    * Cancel safety: a wait that is aborted or times out leaves the line before its promise rejects, and what it held up behind it is
-   * served. If it was granted already, it is granted.
+   * served. If it was granted already, it is granted. If another process keeps the store from being written, it leaves as soon as that
+   * one is out of the way, and what it is granted until then is taken back.
    *
    * @returns What was granted.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
@@ -106,35 +115,28 @@ export class Line {
     const { signal, timeoutMs = Infinity } = ask;
     const refusal = refuse(ask);
     if (refusal !== undefined) throw refusal.reason;
-    const endMs = performance.now() + timeoutMs;
-    const first = this.take(ask);
-    if (first !== undefined) return first;
-    if (timeoutMs === 0) throw this.#timeout(0);
-    const { outcome, id } = this.#lineUp(ask);
+    if (timeoutMs === 0) return await this.#takeOrFail(ask);
+    const patience = new Patience(ask);
+    const { outcome, id } = await this.#writeWhenFree(() => this.#lineUp(ask), patience.limits());
     if (outcome !== undefined) return this.#result(outcome);
-    using wakeup = new Wakeup(this.#store, id);
-    for (;;) {
-      const outcome = this.#collect(id);
-      if (outcome !== undefined) return this.#result(outcome);
-      const leftMs = endMs - performance.now();
-      if (signal?.aborted || leftMs <= 0) {
-        const late = this.#leave(id);
-        if (late !== undefined) return this.#result(late);
-        throw signal?.aborted ? signal.reason : this.#timeout(timeoutMs);
-      }
-      // What is due already waits for who is before us, or was taken: it is no reason to hurry.
-      const dueMs = this.#options.dueMs?.() || Infinity;
-      if (!await wakeup.rest(Math.min(leftMs, dueMs), signal)) this.#lookAhead(id);
+    let served: NonNullable<Outcome>;
+    try {
+      served = await this.#served(id, patience);
+    } catch (error) {
+      if (!signal?.aborted && !(error instanceof TimeoutError)) throw error;
+      served = await this.#leave(id, error);
     }
+    return this.#result(served);
   }
 
   /** What is granted at once, if nobody waits and the request can be met; else undefined: who does not wait never overtakes. */
   take(ask: AskOptions): string | undefined {
-    for (let again = true; again; again = this.#options.clear() || this.#clearHead()) {
-      const outcome = this.#write(() => this.#ask(ask));
+    for (let isStale = false;;) {
+      const outcome = this.#write(() => this.#ask(ask, isStale));
       if (outcome !== undefined) return this.#result(outcome);
+      isStale = this.#isStale();
+      if (!isStale) return undefined;
     }
-    return undefined;
   }
 
   /** Grants from the head on, until a request cannot be met. Within a write. */
@@ -165,12 +167,47 @@ export class Line {
     this.#store.afterCommit(() => wake(this.#store, id));
   }
 
-  /** Takes out who is at the head and gone, and serves the others. Says whether there was one. */
-  #clearHead(): boolean {
+  /** As {@link take}, for a wait that may not wait in line. */
+  async #takeOrFail(ask: AskOptions): Promise<string> {
+    const { signal } = ask;
+    for (let isStale = false;;) {
+      const limits = { timeoutMs: 0, ...(signal && { signal }) };
+      const outcome = await this.#writeWhenFree(() => this.#ask(ask, isStale), limits);
+      if (outcome !== undefined) return this.#result(outcome);
+      isStale = this.#isStale();
+      if (!isStale) throw this.#timeout(0);
+    }
+  }
+
+  /** Waits in line until there is an outcome. */
+  async #served(id: number, patience: Patience): Promise<NonNullable<Outcome>> {
+    const { signal } = patience;
+    using wakeup = new Wakeup(this.#store, id);
+    // Who comes sweeps up, as one who does not wait does.
+    while (this.#isStale()) await this.#writeWhenFree(() => this.#clear(), patience.limits());
+    for (;;) {
+      const outcome = await this.#collect(id, patience);
+      if (outcome !== undefined) return outcome;
+      signal?.throwIfAborted();
+      const leftMs = patience.leftMs();
+      if (leftMs <= 0) throw this.#timeout(patience.timeoutMs);
+      // What is due already waits for who is before us, or was taken: it is no reason to hurry.
+      const dueMs = this.#options.dueMs?.() || Infinity;
+      if (!await wakeup.rest(Math.min(leftMs, dueMs), signal)) await this.#lookAhead(id, patience);
+    }
+  }
+
+  /** Whether who is at the head is gone, or who holds something. */
+  #isStale(): boolean {
+    if (this.#options.isStale()) return true;
     const head = this.#head();
-    if (head === undefined || this.#store.owners.lives(head.owner)) return false;
-    this.#write(() => this.serve());
-    return true;
+    return head !== undefined && !this.#store.owners.lives(head.owner);
+  }
+
+  /** Gives back what is held by who is gone, takes out who is at the head and gone, and serves the others. Within a write. */
+  #clear(): void {
+    this.#options.clear();
+    this.serve();
   }
 
   #serveAll(): void {
@@ -185,39 +222,67 @@ export class Line {
     }
   }
 
-  #ask({ request, payload, command }: AskOptions): Outcome {
+  #ask({ request, payload, command }: AskOptions, isStale = false): Outcome {
+    if (isStale) this.#clear();
     if (this.#head() !== undefined) return undefined;
     const owner = this.#store.owners.idOf();
     return this.#options.grant({ owner, request, payload: payload ?? null, command: command ?? null });
   }
 
+  /** Grants the request at once if it can be met, else lines up. Within a write. */
   #lineUp(ask: AskOptions): { outcome: Outcome; id: number } {
-    return this.#write(() => {
-      const outcome = this.#ask(ask);
-      if (outcome !== undefined) return { outcome, id: 0 };
-      const { line } = this.#options;
-      const { request, payload = null, command = null } = ask;
-      const { id } = this.#store.run(
-        `INSERT INTO waiters (line, owner, request, state, payload, command, since) VALUES (?, ?, ?, 0, ?, ?, ?)`,
-        ...[line, this.#store.owners.idOf(), request, payload, command, Date.now()],
-      );
-      return { outcome, id };
-    });
+    const outcome = this.#ask(ask);
+    if (outcome !== undefined) return { outcome, id: 0 };
+    const { line } = this.#options;
+    const { request, payload = null, command = null } = ask;
+    const { id } = this.#store.run(
+      `INSERT INTO waiters (line, owner, request, state, payload, command, since) VALUES (?, ?, ?, 0, ?, ?, ?)`,
+      ...[line, this.#store.owners.idOf(), request, payload, command, Date.now()],
+    );
+    return { outcome, id };
   }
 
   /** What became of a waiter, which is taken out; undefined if it waits still. */
-  #collect(id: number): Outcome {
+  async #collect(id: number, patience: Patience): Promise<Outcome> {
     const row = this.#store.get<{ state: number }>("SELECT state FROM waiters WHERE id = ?", id);
-    return row?.state === WAITING ? undefined : this.#write(() => this.#takeOut(id));
+    if (row?.state === WAITING) return undefined;
+    return await this.#writeWhenFree(() => this.#takeOut(id), patience.limits());
   }
 
-  /** Takes a waiter out, and returns what it was granted if it was. */
-  #leave(id: number): Outcome {
-    return this.#write(() => {
-      const outcome = this.#takeOut(id);
-      if (outcome === undefined) this.serve();
-      return outcome;
-    });
+  /**
+   * Takes a waiter out that gives up, and returns what it was granted if it was. Where that takes too long, it is done later.
+   *
+   * @throws Why it gives up.
+   */
+  async #leave(id: number, cause: unknown): Promise<NonNullable<Outcome>> {
+    let late: Outcome;
+    try {
+      late = await this.#writeWhenFree(() => this.#takeOutAndServe(id), { timeoutMs: LEAVE_LIMIT_MS });
+    } catch (error) {
+      if (!(error instanceof HeldUpError)) throw error;
+      void this.#leaveLater(id);
+      throw cause instanceof TimeoutError ? error : cause;
+    }
+    if (late === undefined) throw cause;
+    return late;
+  }
+
+  /** Takes a waiter out that is gone for its caller, and takes back what it was granted. */
+  async #leaveLater(id: number): Promise<void> {
+    try {
+      await this.#writeWhenFree(() => {
+        const outcome = this.#takeOutAndServe(id);
+        if (outcome !== undefined && "granted" in outcome) this.#options.undo(outcome.granted);
+      }, { timeoutMs: Infinity, persistent: false });
+    } catch {
+      // The store was closed, or cannot be written any more; whoever finds our process gone takes the waiter out.
+    }
+  }
+
+  #takeOutAndServe(id: number): Outcome {
+    const outcome = this.#takeOut(id);
+    if (outcome === undefined) this.serve();
+    return outcome;
   }
 
   #takeOut(id: number): Outcome {
@@ -237,20 +302,20 @@ export class Line {
    * Sees whether who is before us lives, or, at the head, who holds what we wait for. What time alone has made ready is handed out by
    * whoever sees it: the head may be stopped.
    */
-  #lookAhead(id: number): void {
-    const { line, clear, dueMs } = this.#options;
+  async #lookAhead(id: number, patience: Patience): Promise<void> {
+    const { owners } = this.#store;
     const before = this.#store.get<{ owner: number }>(
       "SELECT owner FROM waiters WHERE line = ? AND state = 0 AND id < ? ORDER BY id DESC LIMIT 1",
-      line,
+      this.#options.line,
       id,
     );
     if (before === undefined) {
-      clear();
-      this.#store.write(() => this.serve());
-    } else if (!this.#store.owners.lives(before.owner)) {
-      this.#store.owners.bury(before.owner);
-    } else if (dueMs?.() === 0) {
-      this.#write(() => this.serve());
+      const isStale = this.#options.isStale();
+      await this.#writeWhenFree(() => isStale ? this.#clear() : this.serve(), patience.limits());
+    } else if (!owners.lives(before.owner)) {
+      await this.#writeWhenFree(() => owners.bury(before.owner), patience.limits());
+    } else if (this.#options.dueMs?.() === 0) {
+      await this.#writeWhenFree(() => this.serve(), patience.limits());
     }
   }
 
@@ -272,6 +337,10 @@ export class Line {
     return this.#store.write(change, { durable: this.#options.durable ?? false });
   }
 
+  #writeWhenFree<T>(change: () => T, limits: PatientWriteOptions): Promise<T> {
+    return this.#store.writeWhenFree(change, { durable: this.#options.durable ?? false, ...limits });
+  }
+
   #result(outcome: NonNullable<Outcome>): string {
     if ("granted" in outcome) return outcome.granted;
     throw this.#options.refusal(outcome.refused);
@@ -281,5 +350,28 @@ export class Line {
     return new TimeoutError(
       `waited ${timeoutMs} ms for ${this.#options.what}: allow more time, or let it go earlier`,
     );
+  }
+}
+
+/** When a wait ends that is not over. */
+class Patience {
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
+  readonly #endMs: number;
+
+  constructor({ signal, timeoutMs = Infinity }: WaitOptions) {
+    this.signal = signal;
+    this.timeoutMs = timeoutMs;
+    this.#endMs = performance.now() + timeoutMs;
+  }
+
+  /** Milliseconds that are left; 0 or less if the time has run out. */
+  leftMs(): number {
+    return this.#endMs - performance.now();
+  }
+
+  /** How long a write may wait until it begins; what is late tries once more. */
+  limits(): WaitOptions {
+    return { timeoutMs: Math.max(1, this.leftMs()), ...(this.signal && { signal: this.signal }) };
   }
 }

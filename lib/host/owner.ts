@@ -54,6 +54,8 @@ export function identityOf(pid: number): Identity | undefined {
  */
 export class Owners implements Disposable {
   readonly #store: Store;
+  readonly #closed = new AbortController();
+  #isBeating = false;
   #beat: ReturnType<typeof setInterval> | undefined;
 
   constructor(store: Store) {
@@ -63,7 +65,7 @@ export class Owners implements Disposable {
   /** The id of a process, by default this one; makes its row if there is none. Only within a write. */
   idOf(process: Identity = thisProcess()): number {
     const { pid, started, namespace } = process;
-    this.#beat ??= startBeat(() => this.#showLife());
+    this.#beat ??= startBeat(() => void this.#showLife());
     const known = this.#store.get<{ id: number }>(
       "SELECT id FROM owners WHERE pid = ? AND started = ? AND namespace = ?",
       pid,
@@ -84,6 +86,13 @@ export class Owners implements Disposable {
       namespace,
       uptimeMs(),
     ).id;
+  }
+
+  /** Whether an id is that of this process. */
+  isThisProcess(owner: number): boolean {
+    const { pid, started, namespace } = thisProcess();
+    const sql = "SELECT 1 FROM owners WHERE id = ? AND pid = ? AND started = ? AND namespace = ?";
+    return this.#store.get(sql, owner, pid, started, namespace) !== undefined;
   }
 
   /** Whether the process of an id lives. */
@@ -134,6 +143,7 @@ export class Owners implements Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#beat);
     this.#beat = undefined;
+    this.#closed.abort();
   }
 
   #buryDead(sql: string, ...values: string[]): void {
@@ -142,17 +152,28 @@ export class Owners implements Disposable {
     }
   }
 
-  #showLife(): void {
+  async #showLife(): Promise<void> {
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    const { signal } = this.#closed;
     const { pid, started, namespace } = thisProcess();
-    this.#store.write(() =>
-      this.#store.run(
-        "UPDATE owners SET beat = ? WHERE pid = ? AND started = ? AND namespace = ?",
-        uptimeMs(),
-        pid,
-        started,
-        namespace,
-      )
-    );
+    try {
+      await this.#store.writeWhenFree(
+        () =>
+          this.#store.run(
+            "UPDATE owners SET beat = ? WHERE pid = ? AND started = ? AND namespace = ?",
+            uptimeMs(),
+            pid,
+            started,
+            namespace,
+          ),
+        { signal, timeoutMs: Infinity, persistent: false },
+      );
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      this.#isBeating = false;
+    }
   }
 }
 

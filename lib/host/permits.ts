@@ -42,6 +42,8 @@ export class HostPermits {
       what: options.what,
       grant: (ask) => this.#grant(ask),
       refusal: (permits) => tooHeavy(Number(permits)),
+      undo: (token) => void this.giveBack(token),
+      isStale: () => this.#gone().length > 0,
       clear: () => this.clear(),
     });
   }
@@ -78,16 +80,13 @@ export class HostPermits {
     this.#line.sweep(({ request }) => request > permits ? { refused: String(permits) } : undefined);
   }
 
-  /** Gives back what is held by who is gone. Returns whether there was any. */
-  clear(): boolean {
-    const { owners } = this.#store;
-    const gone = leasesOf(this.#store, this.#options.object).filter(({ id }) => !owners.holds(id));
-    if (gone.length === 0) return false;
+  /** Gives back what is held by who is gone. */
+  clear(): void {
+    if (this.#gone().length === 0) return;
     this.#store.write(() => {
-      for (const { id } of gone) if (!owners.holds(id)) dropLease(this.#store, id);
+      for (const { id } of this.#gone()) dropLease(this.#store, id);
       this.#line.serve();
     });
-    return true;
   }
 
   /** Takes those who are gone out of the line, too. */
@@ -142,6 +141,11 @@ export class HostPermits {
     ).map(({ pid, command, since, request }) => ({
       ...{ pid, command: command ?? undefined, since: new Date(since), weight: request },
     }));
+  }
+
+  /** The leases whose holders are gone. */
+  #gone(): { id: number }[] {
+    return leasesOf(this.#store, this.#options.object).filter(({ id }) => !this.#store.owners.holds(id));
   }
 
   #grant({ owner, request, command }: Ask): Outcome {

@@ -129,12 +129,15 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
     this.#name = name;
     this.#object = `queue:${name}`;
     this.#codec = codec ?? BYTES as Codec<unknown> as Codec<T>;
-    this.#id = store.write(() => this.#define(kind, maxSize));
+    // Most are there: then there is nothing to write.
+    this.#id = this.#known(kind, maxSize) ?? store.write(() => this.#define(kind, maxSize));
     this.#putters = new Line(store, {
       line: `${this.#object}:put`,
       what: `room in the queue '${name}'`,
       grant: (ask) => this.#admit(ask),
       refusal: () => this.#closedToPut(),
+      undo: (item) => this.#takeBack(item),
+      isStale: () => this.#gone().length > 0,
       clear: () => this.#clear(),
       durable: true,
     });
@@ -144,6 +147,8 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
       grant: (ask) => this.#hand(ask),
       refusal: () =>
         new ClosedError(`cannot get as the queue '${name}' is empty and was closed: no item will come`),
+      undo: (token) => this.giveBack(token, { counts: false }),
+      isStale: () => this.#gone().length > 0,
       clear: () => this.#clear(),
       dueMs: () => this.#dueMs(),
     });
@@ -152,6 +157,8 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
       what: `the items of the queue '${name}' to be done`,
       grant: () => this.#unfinished() === 0 ? { granted: "" } : undefined,
       refusal: (reason) => new Error(reason),
+      undo: () => {},
+      isStale: () => this.#gone().length > 0,
       clear: () => this.#clear(),
     });
   }
@@ -226,7 +233,7 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
       for (const each of items) {
         const item = this.#newItem(each, { ...common, ...(dedup !== undefined && { dedup: dedup(each) }) });
         if (put >= room && !this.#hasKey(item.options.dedup)) break;
-        if (this.#insert(item, { kind: row.kind, position: row.puts + put })) put += 1;
+        if (this.#insert(item, { kind: row.kind, position: row.puts + put }) !== undefined) put += 1;
         taken += 1;
       }
       this.#countPuts(put);
@@ -524,14 +531,21 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
   }
 
   #define(kind: QueueKind | undefined, maxSize: number | undefined): number {
+    return this.#known(kind, maxSize) ?? this.#store.run(
+      "INSERT INTO queues (name, kind, maxSize, closed, puts, size, leased, dead) VALUES (?, ?, ?, 0, 0, 0, 0, 0)",
+      ...[this.#name, kind ?? "fifo", maxSize === undefined || maxSize === Infinity ? null : maxSize],
+    ).id;
+  }
+
+  /**
+   * Its id, if it is there.
+   *
+   * @throws {UsageError} If it is another than is wanted.
+   */
+  #known(kind: QueueKind | undefined, maxSize: number | undefined): number | undefined {
     const limit = maxSize === Infinity ? null : maxSize;
     const known = this.#store.get<QueueRow>("SELECT * FROM queues WHERE name = ?", this.#name);
-    if (known === undefined) {
-      return this.#store.run(
-        "INSERT INTO queues (name, kind, maxSize, closed, puts, size, leased, dead) VALUES (?, ?, ?, 0, 0, 0, 0, 0)",
-        ...[this.#name, kind ?? "fifo", limit ?? null],
-      ).id;
-    }
+    if (known === undefined) return undefined;
     if ((kind ?? known.kind) === known.kind && (limit === undefined || limit === known.maxSize)) {
       return known.id;
     }
@@ -579,9 +593,10 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
     const item = unpackItem(payload!);
     if (this.#hasKey(item.options.dedup)) return { granted: "" };
     if (size >= (maxSize ?? Infinity)) return undefined;
-    if (this.#insert(item, { kind, position })) this.#countPuts(1);
+    const id = this.#insert(item, { kind, position });
+    if (id !== undefined) this.#countPuts(1);
     this.#getters.serve();
-    return { granted: "" };
+    return { granted: String(id ?? "") };
   }
 
   /** Whether an item with this key is in the queue. */
@@ -591,22 +606,23 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
     return this.#store.get(sql, this.#id, keyOf(dedup)) !== undefined;
   }
 
-  /** Puts an item in; the caller counts it. Returns false if one with its key is there. */
+  /** Puts an item in; the caller counts it. Returns its id; undefined if one with its key is there. */
   #insert(
     { data, options: { priority = 0, delayMs = 0, dedup } }: NewItem,
     { kind, position }: { kind: QueueKind; position: number },
-  ): boolean {
+  ): number | undefined {
     const rank = kind === "priority" ? priority : 0;
     const place = kind === "lifo" ? -position : position;
     const key = dedup === undefined ? null : keyOf(dedup);
     const [state, due, dueAt] = delayMs > 0
       ? [DELAYED, uptimeMs() + delayMs, Date.now() + delayMs]
       : [READY, null, null];
-    return this.#store.run(
+    const { changes, id } = this.#store.run(
       `INSERT OR IGNORE INTO items (queue, state, rank, position, data, priority, dedup, attempts, due, dueAt, putAt)
        VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
       ...[this.#id, state, rank, place, data, priority, key, due, dueAt, Date.now()],
-    ).changes > 0;
+    );
+    return changes > 0 ? id : undefined;
   }
 
   #countPuts(count: number): void {
@@ -698,17 +714,31 @@ export class HostQueue<T = Uint8Array> implements Queue<T> {
   }
 
   /** Gives back what workers had that are gone. */
-  #clear(): boolean {
-    const { owners } = this.#store;
-    const leases = [...leasesOf(this.#store, this.#object), ...leasesOf(this.#store, `taken:${this.#name}`)];
-    const gone = leases.filter(({ id }) => !owners.holds(id));
-    if (gone.length === 0) return false;
+  #clear(): void {
+    if (this.#gone().length === 0) return;
     this.#store.write(() => {
-      for (const { id } of gone) if (!owners.holds(id)) dropLease(this.#store, id);
+      for (const { id } of this.#gone()) dropLease(this.#store, id);
       this.#getters.serve();
       this.#joiners.serve();
     });
-    return true;
+  }
+
+  /** The leases of workers that are gone. */
+  #gone(): { id: number }[] {
+    const leases = [...leasesOf(this.#store, this.#object), ...leasesOf(this.#store, `taken:${this.#name}`)];
+    return leases.filter(({ id }) => !this.#store.owners.holds(id));
+  }
+
+  /** Takes an item out that was put by one who had given up, if it is there still. */
+  #takeBack(item: string): void {
+    const { changes } = this.#store.run(
+      "DELETE FROM items WHERE id = ? AND queue = ? AND state IN (0, 1)",
+      item,
+      this.#id,
+    );
+    this.#count({ size: -changes });
+    this.#putters.serve();
+    this.#joiners.serve();
   }
 }
 

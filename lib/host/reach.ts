@@ -15,7 +15,10 @@ import type {
   NamedQueueStatus,
   NamedSemaphore,
   Reach,
+  WhenFreeOptions,
 } from "../named.ts";
+import type { Awaitable, WaitOptions } from "../primitives.ts";
+import type { HostQueue } from "./queue.ts";
 import type { Store } from "./store.ts";
 
 /** The host reach. What a primitive is made of is loaded when it is asked for. */
@@ -36,9 +39,9 @@ export class HostReach implements Reach {
     return HostLock.names(this.#store);
   }
 
-  async semaphore(name: string, options: { permits?: number } = {}): Promise<NamedSemaphore> {
+  async semaphore(name: string, options: WaitOptions & { permits?: number } = {}): Promise<NamedSemaphore> {
     const { HostSemaphore } = await import("./semaphore.ts");
-    return new HostSemaphore(this.#store, name, options);
+    return await this.whenFree(() => new HostSemaphore(this.#store, name, options), limitsOf(options));
   }
 
   async semaphoreNames(): Promise<string[]> {
@@ -56,9 +59,8 @@ export class HostReach implements Reach {
     return HostEvent.list(this.#store);
   }
 
-  async queue(name: string, options: NamedQueueOptions = {}): Promise<NamedQueue> {
-    const { HostQueue } = await import("./queue.ts");
-    return new HostQueue(this.#store, name, options);
+  queue(name: string, options: NamedQueueOptions = {}): Promise<NamedQueue> {
+    return this.#queue(name, options);
   }
 
   async hasQueue(name: string): Promise<boolean> {
@@ -72,15 +74,35 @@ export class HostReach implements Reach {
   }
 
   async consumer(name: string, options: ConsumerOptions = {}): Promise<Consumer> {
-    const [{ HostConsumer }, { HostQueue }] = await Promise.all([
+    const { signal } = options;
+    const [{ HostConsumer }, queue] = await Promise.all([
       import("./consumer.ts"),
-      import("./queue.ts"),
+      this.#queue(name, { timeoutMs: Infinity, ...(signal && { signal }) }),
     ]);
-    return new HostConsumer(this.#store, new HostQueue(this.#store, name), options);
+    return new HostConsumer(this.#store, queue, options);
+  }
+
+  async whenFree<T>(action: () => Awaitable<T>, options: WhenFreeOptions = {}): Promise<T> {
+    return await this.#store.writeWhenFree(action, options);
+  }
+
+  async beforeEnd<T>(action: () => Awaitable<T>, options: { signal: AbortSignal }): Promise<T> {
+    return await this.#store.writeBeforeEnd(action, options);
   }
 
   /** Leaves the store open: to close the last connection takes as long as a sync of the disk, and a program that ends need not. */
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+
+  async #queue(name: string, options: NamedQueueOptions): Promise<HostQueue> {
+    const { HostQueue } = await import("./queue.ts");
+    const open = () => new HostQueue(this.#store, name, options);
+    // What is there need not be made.
+    return HostQueue.exists(this.#store, name) ? open() : await this.whenFree(open, limitsOf(options));
+  }
+}
+
+function limitsOf({ signal, timeoutMs }: WaitOptions): WaitOptions {
+  return { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
 }

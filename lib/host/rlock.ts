@@ -63,7 +63,10 @@ export class HostRLock implements RLock {
   async acquire(options: WaitOptions = {}): Promise<HostLease> {
     const refusal = refuse(options);
     if (refusal !== undefined) throw refusal.reason;
-    return this.#again() ?? this.#first((await this.#permits.acquire({ ...options, weight: 1 })).token);
+    const again = this.#isOurs()
+      ? await this.#store.writeWhenFree(() => this.#again(), { timeoutMs: Infinity, ...options })
+      : undefined;
+    return again ?? this.#first((await this.#permits.acquire({ ...options, weight: 1 })).token);
   }
 
   /**
@@ -83,6 +86,11 @@ export class HostRLock implements RLock {
     const [lease] = leasesOf(this.#store, this.#object);
     const { waiting } = this.#permits.statistics();
     return { held: lease !== undefined, depth: lease?.depth ?? 0, waiting };
+  }
+
+  #isOurs(): boolean {
+    const [lease] = leasesOf(this.#store, this.#object);
+    return lease !== undefined && lease.owner !== null && this.#store.owners.isThisProcess(lease.owner);
   }
 
   /** Another lease, if the lock is this process's. */

@@ -63,7 +63,7 @@ export class HostSemaphore implements NamedSemaphore {
       what: `the semaphore '${name}'`,
       permits: () => this.#count(),
     });
-    store.write(() => this.#define(permits));
+    if (!this.#isAs(permits)) store.write(() => this.#define(permits));
   }
 
   /** The semaphores of a store, by their names. */
@@ -108,15 +108,18 @@ export class HostSemaphore implements NamedSemaphore {
    * @throws As {@link HostSemaphore.acquire}.
    */
   async lend(options: LendOptions): Promise<string> {
-    const { token } = await this.acquire(options);
-    this.#store.write(() => {
-      const { owners } = this.#store;
-      const [owner, expires] = "owner" in options
-        ? [owners.idOf(options.owner), null]
-        : [null, uptimeMs() + options.ttlMs];
-      this.#store.run("UPDATE leases SET owner = ?, expires = ? WHERE token = ?", owner, expires, token);
-    });
-    return token;
+    const lease = await this.acquire(options);
+    const { signal } = options;
+    try {
+      await this.#store.writeWhenFree(() => this.#handOver(lease.token, options), {
+        timeoutMs: Infinity,
+        ...(signal && { signal }),
+      });
+    } catch (error) {
+      await this.#store.writeWhenFree(() => lease.release(), { timeoutMs: 0 }).catch(() => {});
+      throw error;
+    }
+    return lease.token;
   }
 
   /**
@@ -165,6 +168,15 @@ export class HostSemaphore implements NamedSemaphore {
     };
   }
 
+  /** Has a lease belong to another process, or end with time. Within a write. */
+  #handOver(token: string, options: LendOptions): void {
+    const { owners } = this.#store;
+    const [owner, expires] = "owner" in options
+      ? [owners.idOf(options.owner), null]
+      : [null, uptimeMs() + options.ttlMs];
+    this.#store.run("UPDATE leases SET owner = ?, expires = ? WHERE token = ?", owner, expires, token);
+  }
+
   #check(weight: number): void {
     const problem = weightProblem(weight, this.#count());
     if (problem !== undefined) throw problem;
@@ -172,18 +184,25 @@ export class HostSemaphore implements NamedSemaphore {
 
   /** How many permits there are. */
   #count(): number {
-    return this.#store.get<{ permits: number }>("SELECT permits FROM semaphores WHERE name = ?", this.#name)!
-      .permits;
+    return this.#known()!;
+  }
+
+  /** How many permits the store says there are; undefined if it is new. */
+  #known(): number | undefined {
+    const sql = "SELECT permits FROM semaphores WHERE name = ?";
+    return this.#store.get<{ permits: number }>(sql, this.#name)?.permits;
+  }
+
+  /** Whether it is there, and has as many permits as are wanted. */
+  #isAs(wanted: number | undefined): boolean {
+    const known = this.#known();
+    return known !== undefined && (wanted ?? known) === known;
   }
 
   /** Says in the store how many permits there are, if it is new, or idle and wanted otherwise. Within a write. */
   #define(wanted: number | undefined): void {
-    const known = this.#store.get<{ permits: number }>(
-      "SELECT permits FROM semaphores WHERE name = ?",
-      this.#name,
-    )
-      ?.permits;
-    if (known !== undefined && (wanted === undefined || wanted === known)) return;
+    if (this.#isAs(wanted)) return;
+    const known = this.#known();
     if (known !== undefined && this.#permits.isInUse()) {
       this.#permits.clear();
       if (this.#permits.isInUse()) {

@@ -60,6 +60,10 @@ export class ThreadMapping implements Pick<JobRun, "run" | "progress"> {
    */
   async run(): Promise<RunSummary> {
     const { keepOrder, tag = false, signal } = this.#options;
+    let cut = 0;
+    // Before the tasks are told: then none of them runs any more.
+    const count = () => void (cut = this.#threads.running);
+    signal.addEventListener("abort", count, { once: true });
     const stop = new AbortController();
     using both = new EitherSignal(signal, stop.signal);
     const either = both.signal;
@@ -74,10 +78,6 @@ export class ThreadMapping implements Pick<JobRun, "run" | "progress"> {
         return tag && "text" in outcome ? { ...outcome, text: tagged(outcome.text, input) } : outcome;
       },
     });
-    let cut = 0;
-    // Before the tasks are told: then none of them runs any more.
-    const count = () => void (cut = this.#threads.running);
-    signal.addEventListener("abort", count, { once: true });
     try {
       for await (const outcome of feed.results()) {
         this.#tally.done += 1;

@@ -33,11 +33,14 @@ export class Running {
   readonly #child: Deno.ChildProcess;
   readonly #stdout: Promise<Uint8Array>;
   readonly #stderr: Promise<Uint8Array>;
+  readonly #firstComplaint: Promise<string>;
 
   constructor(child: Deno.ChildProcess) {
     this.#child = child;
     this.#stdout = new Response(child.stdout).bytes();
-    this.#stderr = new Response(child.stderr).bytes();
+    const [stderr, copy] = child.stderr.tee();
+    this.#stderr = new Response(stderr).bytes();
+    this.#firstComplaint = firstLine(copy);
   }
 
   get pid(): number {
@@ -46,6 +49,11 @@ export class Running {
 
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);
+  }
+
+  /** The first line that it prints to stderr, as soon as it is there; what there is if it ends before. */
+  firstComplaint(): Promise<string> {
+    return this.#firstComplaint;
   }
 
   async result(): Promise<Result> {
@@ -151,6 +159,22 @@ export function lives(pid: number): boolean {
 /** The lines of NDJSON. */
 export function records(text: string): Record<string, unknown>[] {
   return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+/** The first line of a stream, which is read to its end all the same. */
+function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  void (async () => {
+    let text = "";
+    for await (
+      const piece of stream.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+    ) {
+      text += piece;
+      if (text.includes("\n")) resolve(text.slice(0, text.indexOf("\n")));
+    }
+    resolve(text);
+  })();
+  return promise;
 }
 
 async function feed(stdin: WritableStream<Uint8Array>, text: string | Uint8Array): Promise<void> {

@@ -48,6 +48,7 @@ Deno.test("who is gone from the middle of the line is passed over", async () => 
     await using gone = new Sleeper();
     const first = semaphore.acquire();
     const second = lineUpAs(store, { line: "sem:a", owner: gone.identity });
+    await Deno.mkdir(`${directory}/conc.db-wake`, { recursive: true });
     await Deno.writeTextFile(`${directory}/conc.db-wake/${second}`, "");
     const third = semaphore.acquire();
     await gone.kill();

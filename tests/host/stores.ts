@@ -4,10 +4,13 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
 import { identityOf } from "../../lib/host/owner.ts";
 import type { Identity } from "../../lib/named.ts";
 import { Store, type StoreOptions } from "../../lib/host/store.ts";
+import { readProcess } from "../../lib/process/proc.ts";
 import { inDirectory } from "../cli/conc.ts";
+import { eventually } from "../conformance/waits.ts";
 
 /** Runs a test body with a store of its own. */
 export async function withStore(
@@ -48,6 +51,51 @@ export class Sleeper implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.kill();
+  }
+}
+
+/** A process that was stopped in the middle of a write to a store: nobody else writes to it until it goes on. */
+export class StoppedWriter implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+  }
+
+  /**
+   * Starts it; it is stopped when the promise resolves.
+   *
+   * @param path The store.
+   * @param action What it is about to write; see `store_holder.ts`.
+   */
+  static async start(path: string, ...action: string[]): Promise<StoppedWriter> {
+    const program = import.meta.resolve("./store_holder.ts");
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--allow-all", "--no-check", "--no-lock", program, path, ...action],
+      stdin: "null",
+      stdout: "null",
+    }).spawn();
+    await eventually(() => assertEquals(readProcess(child.pid)?.state, "T"));
+    return new StoppedWriter(child);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Lets it go on; what it wrote is written when the promise resolves. */
+  async goOn(): Promise<void> {
+    this.#child.kill("SIGCONT");
+    assertEquals((await this.#child.status).code, 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.#child.status;
   }
 }
 

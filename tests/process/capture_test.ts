@@ -76,7 +76,11 @@ Deno.test({
       await gate.promise;
     });
     await eventually("something came", () => taken > 0);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // One that began later, and whose reader takes everything, is done by now.
+    let takenOfOther = 0;
+    const other = spawn(["sh", "-c", "head -c 10000000 /dev/zero"], { stdout: "piped", stderr: "piped" });
+    await capture(other, (_, bytes) => void (takenOfOther += bytes.length));
+    assertEquals(takenOfOther, 10_000_000);
     assert(taken < 1_000_000, String(taken));
     assert(lives(child.pid));
     gate.resolve();
