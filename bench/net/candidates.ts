@@ -72,7 +72,7 @@ async function tcpPeers(programs: Programs): Promise<Peer[]> {
     },
     {
       name: "Node's net",
-      program: findProgram("node"),
+      program: await findNode(),
       needs: "node",
       args: (port) => [NODE_SERVERS, "net", port],
       targets: { small: { atLeast: 1.1 }, large },
@@ -129,7 +129,7 @@ async function udpPeers(programs: Programs): Promise<Peer[]> {
     },
     {
       name: "Node's dgram",
-      program: findProgram("node"),
+      program: await findNode(),
       needs: "node",
       args: (port) => [NODE_SERVERS, "dgram", port],
       targets,
@@ -152,12 +152,24 @@ async function udpPeers(programs: Programs): Promise<Peer[]> {
 }
 
 /** A Python that has gevent: the one on the PATH may be another than Debian's. */
-async function findGevent(): Promise<string | undefined> {
-  for (const python of [findProgram("python3"), "/usr/bin/python3"]) {
-    if (python === undefined) continue;
+function findGevent(): Promise<string | undefined> {
+  return findWorking([findProgram("python3"), "/usr/bin/python3"], ["-c", "import gevent"]);
+}
+
+/** Node itself: where there is none, Deno goes by its name on the PATH. */
+function findNode(): Promise<string | undefined> {
+  return findWorking([findProgram("node")], ["-e", "process.exit(process.versions.deno ? 1 : 0)"]);
+}
+
+/** The first of some programs that is there and succeeds. */
+async function findWorking(
+  programs: readonly (string | undefined)[],
+  args: string[],
+): Promise<string | undefined> {
+  for (const program of programs) {
+    if (program === undefined) continue;
     try {
-      const { success } = await new Deno.Command(python, { args: ["-c", "import gevent"] }).output();
-      if (success) return python;
+      if ((await new Deno.Command(program, { args }).output()).success) return program;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
