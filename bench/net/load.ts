@@ -28,9 +28,12 @@ export interface LoadOptions {
   clients: number;
   sizeBytes: number;
   seconds: number;
-  /** What is not counted at the beginning. Default: 0.3. */
+  /** What is not counted at the beginning. Default: {@link WARM_UP_SECONDS}. */
   warmUpSeconds?: number;
 }
+
+/** What is not counted at the beginning, unless told otherwise. */
+export const WARM_UP_SECONDS = 0.3;
 
 const FAULTS = [
   "refused",
@@ -41,6 +44,7 @@ const FAULTS = [
   "lost",
   "late",
   "duplicated",
+  "reordered",
   "errors",
 ] as const;
 
@@ -60,7 +64,7 @@ export async function compile(directory: string): Promise<Programs | undefined> 
 
 /** The words that make a load on a port. */
 export function loadWords(program: string, port: number, options: LoadOptions): string[] {
-  const { clients, sizeBytes, seconds, warmUpSeconds = 0.3 } = options;
+  const { clients, sizeBytes, seconds, warmUpSeconds = WARM_UP_SECONDS } = options;
   return [
     program,
     ...["-c", clients, "-s", sizeBytes, "-d", seconds, "-w", warmUpSeconds].map(String),

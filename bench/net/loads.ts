@@ -14,6 +14,7 @@ import {
   ratioOf,
   type Report,
   runLoad,
+  WARM_UP_SECONDS,
 } from "./load.ts";
 import { type Server, startServer } from "./servers.ts";
 
@@ -83,16 +84,31 @@ async function takeTurns(
   options: { server: Server; protocol: Protocol; load: LoadOptions; rounds: number },
 ): Promise<[Report[], Report[]]> {
   const { server, protocol, load, rounds } = options;
-  const address = `127.0.0.1:${server.port}`;
-  const sizes = ["-c", String(load.clients), "-s", String(load.sizeBytes), "-d", `${load.seconds}s`];
+  const words = [
+    conc,
+    `${protocol}-echo`,
+    "bench",
+    `127.0.0.1:${server.port}`,
+    "--json",
+    ...concOptions(load),
+  ];
+  // One datagram at a time at each socket, as the load in C does it.
+  if (protocol === "udp") words.push("--window", "1");
   const [own, other]: [Report[], Report[]] = [[], []];
   try {
     for (let round = 0; round < rounds; round++) {
-      own.push(await runLoad([conc, `${protocol}-echo`, "bench", address, ...sizes, "--json"]));
+      own.push(await runLoad(words));
       other.push(await runLoad(loadWords(programs[`${protocol}_load`], server.port, load)));
     }
   } finally {
     await server.stop();
   }
   return [own, other];
+}
+
+/** The same load for `conc … bench`. */
+function concOptions(
+  { clients, sizeBytes, seconds, warmUpSeconds = WARM_UP_SECONDS }: LoadOptions,
+): string[] {
+  return ["-c", clients, "-s", sizeBytes, "-d", `${seconds}s`, "--warmup", `${warmUpSeconds}s`].map(String);
 }
