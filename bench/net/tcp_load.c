@@ -7,7 +7,8 @@
  * (a closed loop), for -d seconds; -d 0: until SIGINT or SIGTERM. Then no more is sent, and who still waits for a reply gets -T
  * seconds (5) for it. A server that ends earlier ends this, too.
  *
- * -i: each sends one message and then keeps its connection open and silent. When all are silent, {"idle":CLIENTS} is printed.
+ * -i: each sends one message and then keeps its connection open and silent. They come a few at a time: what is asked is what they
+ * cost, not whether the backlog holds them all. When all are silent, {"idle":CLIENTS} is printed.
  *
  * The last line of stdout is one JSON object: times, and what went wrong.
  *
@@ -23,6 +24,8 @@
 #include "load.h"
 
 #include <netinet/tcp.h>
+
+enum { BURST = 64 };
 
 enum state { CONNECTING, READY, WAITING, DONE };
 
@@ -42,7 +45,7 @@ static struct client *clients;
 static char *received;
 static int epoll_fd;
 static unsigned refused, corrupt, cut, closed, unanswered;
-static int connecting, open_count, silent_count, is_stopping;
+static int started_count, connecting, open_count, silent_count, is_stopping;
 
 static void watch(struct client *client, int operation, uint32_t events) {
   struct epoll_event event = {.events = events, .data.ptr = client};
@@ -51,6 +54,7 @@ static void watch(struct client *client, int operation, uint32_t events) {
 
 static void end(struct client *client, unsigned *counter) {
   if (counter != NULL) (*counter)++;
+  if (load.is_idle && client->state == READY) silent_count--;
   close(client->fd);
   client->state = DONE;
   open_count--;
@@ -76,16 +80,6 @@ static void start(struct client *client) {
   watch(client, EPOLL_CTL_ADD, EPOLLOUT);
 }
 
-static void on_connected(struct client *client) {
-  int error = 0;
-  socklen_t length = sizeof error;
-  getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &length);
-  connecting--;
-  if (error != 0) return end(client, &refused);
-  client->state = READY;
-  watch(client, EPOLL_CTL_MOD, EPOLLIN);
-}
-
 /* Sends what is left of the message; the rest goes when there is room. */
 static void push(struct client *client) {
   size_t left = load.messages.size - client->sent;
@@ -103,9 +97,28 @@ static void next(struct client *client) {
   message_write(&load.messages, client->number, client->message);
   if (load.messages.is_upper) message_reply(&load.messages, client->message, client->reply);
   client->sent = client->received = 0;
+  if (load.is_idle) silent_count--;
   client->state = WAITING;
   client->started_ns = now_ns();
   push(client);
+}
+
+/* Starts those that are to come now: all at once, or a few with -i. */
+static void admit(void) {
+  while (started_count < load.clients && (!load.is_idle || open_count - silent_count < BURST)) {
+    start(&clients[started_count++]);
+  }
+}
+
+static void on_connected(struct client *client) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+  connecting--;
+  if (error != 0) return end(client, &refused);
+  client->state = READY;
+  watch(client, EPOLL_CTL_MOD, EPOLLIN);
+  if (load.is_idle) silent_count++, next(client);
 }
 
 static void pull(struct client *client) {
@@ -123,7 +136,7 @@ static void pull(struct client *client) {
   if (is_stopping) return end(client, NULL);
   if (!load.is_idle) return next(client);
   client->state = READY;
-  if (++silent_count == open_count) printf("{\"idle\":%d}\n", silent_count), fflush(stdout);
+  silent_count++;
 }
 
 static void handle(const struct epoll_event *event) {
@@ -154,12 +167,16 @@ int main(int argc, char **argv) {
   clients = calloc(load.clients, sizeof *clients);
   received = malloc(load.messages.size);
   if (clients == NULL || received == NULL) fail("malloc");
-  for (int i = 0; i < load.clients; i++) start(&clients[i]);
-  while (connecting > 0 && !stop) turn();
+  do {
+    admit();
+    turn();
+  } while ((started_count < load.clients || connecting > 0) && !stop);
 
-  for (int i = 0; i < load.clients; i++) {
+  for (int i = 0; i < load.clients && !load.is_idle; i++) {
     if (clients[i].state == READY) next(&clients[i]);
   }
+  while (load.is_idle && silent_count < open_count && !stop) turn();
+  if (load.is_idle) printf("{\"idle\":%d}\n", silent_count), fflush(stdout);
   int64_t started_ns = now_ns(), warm_ns = started_ns + load.warm_up_ns, ended_ns;
   int64_t ends_ns = load.duration_ns == 0 ? INT64_MAX : warm_ns + load.duration_ns;
   for (; (ended_ns = now_ns()) < ends_ns && !stop && open_count > 0; turn()) {
