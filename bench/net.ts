@@ -24,7 +24,7 @@ import {
 } from "./net/load.ts";
 import { compareTimes, raceLoads } from "./net/loads.ts";
 import { measureDrain, measureIdle } from "./net/many.ts";
-import { type Server, startServer } from "./net/servers.ts";
+import { endServersOnSignals, type Server, startServer } from "./net/servers.ts";
 
 /** What is measured: which targets count, and under which load. */
 interface Race {
@@ -42,6 +42,7 @@ const RACES: readonly Race[] = [
 
 export default async function net(): Promise<void> {
   const conc = Deno.env.get("CONC_BIN") ?? concExecutable();
+  using _servers = endServersOnSignals();
   const directory = await Deno.makeTempDir({ prefix: "conc-bench-" });
   try {
     const programs = await compile(directory);

@@ -20,9 +20,27 @@ const READY_MS = 10_000;
 const STOP_MS = 10_000;
 const POLL_MS = 20;
 
+/** The servers that run. Each has a session of its own: a Ctrl-C at the terminal does not reach it. */
+const running = new Set<number>();
+
 /** Words that run others with as many open files as this machine allows. */
 export function withOpenFiles(words: readonly string[]): string[] {
   return ["sh", "-c", 'ulimit -n "$(ulimit -Hn)"; exec "$@"', "sh", ...words];
+}
+
+/** Ends all servers, and the bench, at SIGINT and SIGTERM, until it is disposed. */
+export function endServersOnSignals(): Disposable {
+  const end = () => {
+    for (const pid of running) killGroup(pid);
+    Deno.exit(130);
+  };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) Deno.addSignalListener(signal, end);
+  return {
+    [Symbol.dispose]() {
+      for (const signal of signals) Deno.removeSignalListener(signal, end);
+    },
+  };
 }
 
 /**
@@ -41,6 +59,7 @@ export async function startServer(candidate: Candidate, protocol: Protocol): Pro
     detached: true,
   }).spawn();
   const said = new Response(child.stderr).text();
+  running.add(child.pid);
   let exitCode: number | undefined;
   const ended = child.status.then(({ code }) => exitCode = code);
   const server: Server = {
@@ -53,6 +72,7 @@ export async function startServer(candidate: Candidate, protocol: Protocol): Pro
       const code = await ended;
       clearTimeout(deadline);
       killGroup(child.pid);
+      running.delete(child.pid);
       return code;
     },
   };
