@@ -16,8 +16,10 @@ const BUSY_CLIENTS = 1_000;
 const BUSY_SECONDS = 3;
 const TERM_AFTER_MS = 1_500;
 
-/** What the connections cost that are open and silent, as the kernel tells it (proc(5), VmRSS), where one process serves all. The target is
- * for conc as it is called by default. */
+/**
+ * What the connections cost that are open and silent, as the kernel tells it (proc(5), VmRSS), where one process serves all. The target
+ * is for conc as it is called by default.
+ */
 export async function measureIdle(
   candidates: readonly (Candidate | Absent)[],
   programs: Programs,
