@@ -4,6 +4,9 @@
  * @module
  */
 
+/** USER_HZ, which is the same on every processor that Deno runs on. */
+const TICKS_PER_SECOND = 100;
+
 /** One process, as `/proc/PID/stat` shows it. */
 export interface ProcessEntry {
   pid: number;
@@ -44,6 +47,18 @@ export function readProcess(pid: number): ProcessEntry | undefined {
     foregroundPgid: Number(fields[5]),
     startTicks: Number(fields[19]),
   };
+}
+
+/**
+ * When a process started, in milliseconds since the epoch by the clock as it is set now; undefined if there is none of that id.
+ *
+ * @param pid Its process id.
+ */
+export function startedAtMs(pid: number): number | undefined {
+  const entry = readProcess(pid);
+  if (entry === undefined) return undefined;
+  const uptimeMs = Number(Deno.readTextFileSync("/proc/uptime").split(" ")[0]) * 1_000;
+  return Date.now() - uptimeMs + entry.startTicks * (1_000 / TICKS_PER_SECOND);
 }
 
 /**

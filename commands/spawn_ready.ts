@@ -1,0 +1,80 @@
+/**
+ * When what `conc spawn` runs is ready, and the event that says so.
+ *
+ * @module
+ */
+
+import { UsageError } from "../lib/errors.ts";
+import { formatDuration } from "../lib/time/duration.ts";
+import { poll } from "../lib/time/poll.ts";
+import type { Context } from "./context.ts";
+import type { Target } from "./event_target.ts";
+import type { SpawnFlags } from "./spawn_flags.ts";
+import { openStore } from "./store_flags.ts";
+
+/** What is waited for, and told. */
+export interface Readiness {
+  /**
+   * Waits until it is ready, and sets the event.
+   *
+   * @param signal Ends the wait.
+   */
+  watch(signal: AbortSignal): Promise<void>;
+}
+
+/** What can be looked at without starting anything. */
+const SCHEMES = /^(tcp|https?|unix|file|log):/i;
+
+/**
+ * Reads what the flags say of readiness; undefined if they say nothing.
+ *
+ * @param options `tell`: told when it is ready.
+ * @throws {UsageError} If the target is none.
+ * @throws {SystemError} If the store cannot be used.
+ */
+export async function openReadiness(
+  context: Context,
+  { flags, tell }: { flags: SpawnFlags; tell: (text: string) => Promise<void> },
+): Promise<Readiness | undefined> {
+  const { ready, event: name } = flags;
+  if (ready === undefined && name === undefined) return undefined;
+  const target = ready === undefined ? undefined : await readTarget(ready);
+  const event = name === undefined ? undefined : await openEvent(context, flags, name);
+  return {
+    async watch(signal) {
+      if (target !== undefined) await waitFor(context, { target, signal, tell });
+      event?.set();
+    },
+  };
+}
+
+async function readTarget(text: string): Promise<Target> {
+  if (!SCHEMES.test(text)) {
+    throw new UsageError(
+      `cannot wait for that as it must begin with tcp:, http:, https:, unix:, file: or log: : received '${text}'`,
+    );
+  }
+  const { parseTarget } = await import("./event_target.ts");
+  return parseTarget(text);
+}
+
+async function openEvent(context: Context, flags: SpawnFlags, name: string) {
+  const { HostEvent } = await import("../lib/host/event.ts");
+  return new HostEvent(openStore(context, flags), name);
+}
+
+async function waitFor(
+  context: Context,
+  { target, signal, tell }: { target: Target; signal: AbortSignal; tell: (text: string) => Promise<void> },
+): Promise<void> {
+  const startMs = context.monotonic();
+  using source = target.open({
+    store: () => {
+      throw new Error("no target here is in a store");
+    },
+    storeDirectory: undefined,
+  });
+  const { probe, rest } = source;
+  const { seen } = await poll(probe, { signal, ...(rest !== undefined && { rest }) });
+  await tell(`${target.text}: ${seen} (after ${formatDuration(context.monotonic() - startMs)})`);
+}
