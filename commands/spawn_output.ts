@@ -9,7 +9,8 @@ import { recordWithOutput } from "../lib/jobs/record.ts";
 import { type OutputBlock, Spill } from "../lib/jobs/spill.ts";
 import type { StreamName, Take } from "../lib/process/capture.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
-import type { Output } from "../lib/report/output.ts";
+import { isReaderGone } from "../lib/process/libc.ts";
+import { type Output, ReaderGoneError } from "../lib/report/output.ts";
 import { type Context, wantsColor } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
 import type { SpawnFlags } from "./spawn_flags.ts";
@@ -102,7 +103,11 @@ class RecordOutput implements SpawnOutput {
       stderr: this.#spill.block(),
     };
     return {
-      take: (stream, bytes) => blocks[stream].append(bytes.slice()),
+      take(stream, bytes) {
+        // Nothing is written before the end, which may never come.
+        if (isReaderGone(1)) throw new ReaderGoneError("nobody reads stdout any more");
+        blocks[stream].append(bytes.slice());
+      },
       ended: async (record) => {
         await this.#stdout.writeParts(recordWithOutput(await record(), blocks));
         for (const block of Object.values(blocks)) block.clear();

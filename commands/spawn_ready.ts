@@ -5,15 +5,16 @@
  */
 
 import { UsageError } from "../lib/errors.ts";
+import { directoryOf } from "../lib/net/file_changes.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { poll } from "../lib/time/poll.ts";
 import type { Context } from "./context.ts";
 import type { Target } from "./event_target.ts";
 import type { SpawnFlags } from "./spawn_flags.ts";
-import { openStore } from "./store_flags.ts";
+import { openStore, storePath } from "./store_flags.ts";
 
 /** What is waited for, and told. */
-export interface Readiness {
+export interface Readiness extends Disposable {
   /**
    * Waits until it is ready, and sets the event.
    *
@@ -40,11 +41,25 @@ export async function openReadiness(
   if (ready === undefined && name === undefined) return undefined;
   const target = ready === undefined ? undefined : await readTarget(ready);
   const event = name === undefined ? undefined : await openEvent(context, flags, name);
+  // Before anything is started: what a log has by then is of an earlier run.
+  const source = target?.open({
+    store: () => {
+      throw new Error("no target here is in a store");
+    },
+    storeDirectory: event === undefined ? undefined : directoryOf(storePath(context, flags)),
+    onlyFreshLines: true,
+  });
   return {
     async watch(signal) {
-      if (target !== undefined) await waitFor(context, { target, signal, tell });
+      if (source !== undefined) {
+        const startMs = context.monotonic();
+        const { probe, rest } = source;
+        const { seen } = await poll(probe, { signal, ...(rest !== undefined && { rest }) });
+        await tell(`${target!.text}: ${seen} (after ${formatDuration(context.monotonic() - startMs)})`);
+      }
       event?.set();
     },
+    [Symbol.dispose]: () => source?.[Symbol.dispose](),
   };
 }
 
@@ -61,20 +76,4 @@ async function readTarget(text: string): Promise<Target> {
 async function openEvent(context: Context, flags: SpawnFlags, name: string) {
   const { HostEvent } = await import("../lib/host/event.ts");
   return new HostEvent(openStore(context, flags), name);
-}
-
-async function waitFor(
-  context: Context,
-  { target, signal, tell }: { target: Target; signal: AbortSignal; tell: (text: string) => Promise<void> },
-): Promise<void> {
-  const startMs = context.monotonic();
-  using source = target.open({
-    store: () => {
-      throw new Error("no target here is in a store");
-    },
-    storeDirectory: undefined,
-  });
-  const { probe, rest } = source;
-  const { seen } = await poll(probe, { signal, ...(rest !== undefined && { rest }) });
-  await tell(`${target.text}: ${seen} (after ${formatDuration(context.monotonic() - startMs)})`);
 }

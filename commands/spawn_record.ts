@@ -4,6 +4,7 @@
  * @module
  */
 
+import { toPrintable } from "../lib/bytes.ts";
 import { reason, SystemError } from "../lib/errors.ts";
 import type { ChildRun } from "../lib/jobs/child_run.ts";
 import type { SupervisedEnd } from "../lib/jobs/supervisor.ts";
@@ -55,9 +56,10 @@ export function writeReport(path: string, record: JsonRecord): void {
 
 /** What people are told of a run: nothing, if there is nothing to tell. `always` are errors, `more` is for those who want to know. */
 export function remarks(
-  { run, command, status, error, attempt, restartMs }: SpawnEnd,
+  { run, command: text, status, error, attempt, restartMs }: SpawnEnd,
   { timeoutMs }: { timeoutMs: number | undefined },
 ): { always: string[]; more: string[] } {
+  const command = shortened(text);
   const always: string[] = [];
   const more: string[] = [];
   if (error !== undefined && attempt > 1) always.push(error.message);
@@ -90,12 +92,19 @@ export function processes(count: number): string {
   return `${count} process${count === 1 ? "" : "es"}`;
 }
 
+const SHOWN_CHARACTERS = 60;
 /** So many processes that a line has room for them. */
 const LISTED = 3;
 
 function list(survivors: readonly Survivor[]): string {
   const named = survivors.slice(0, LISTED).map(({ pid, command }) =>
-    command === undefined ? String(pid) : `${pid} (${command})`
+    command === undefined ? String(pid) : `${pid} (${shortened(command)})`
   );
   return [...named, ...(survivors.length > LISTED ? ["…"] : [])].join(", ");
+}
+
+/** On one line, and so short that a screen has room for what is said of it. */
+function shortened(command: string): string {
+  const line = toPrintable(command).replaceAll(/\s+/g, " ");
+  return line.length <= SHOWN_CHARACTERS ? line : `${line.slice(0, SHOWN_CHARACTERS - 1)}…`;
 }

@@ -63,7 +63,7 @@ export async function supervise(context: Context, options: SuperviseOptions): Pr
     if (detached === undefined) await say(context, text);
     else if (file !== undefined) await say({ stderr: file }, text);
   };
-  const readiness = await readinessFor(context, { flags, tell });
+  using readiness = await readinessFor(context, { flags, tell });
   using output = await outputFor(context, { flags, file });
   using interrupts = new Interrupts();
   const group = new Group(context, { ...options, command, interrupts, output, readiness, tell });
