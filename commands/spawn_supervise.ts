@@ -65,9 +65,10 @@ export async function supervise(context: Context, options: SuperviseOptions): Pr
   };
   using readiness = await readinessFor(context, { flags, tell });
   using output = await outputFor(context, { flags, file });
-  using interrupts = new Interrupts();
+  // Neither this nor the relay is disposed of: a signal that comes between the end and the exit is not to be what conc ends with.
+  const interrupts = new Interrupts();
   const group = new Group(context, { ...options, command, interrupts, output, readiness, tell });
-  using _relay = new Relay({
+  new Relay({
     pids: () => group.pids(),
     isTerminalShared: () => foregroundGroup() !== undefined,
     // To write to a pipe that nobody reads is our own affair, and makes a signal of its own.

@@ -28,7 +28,7 @@ export function marked(mark: string): { pid: number; command: string }[] {
     try {
       const command = Deno.readTextFileSync(`/proc/${name}/cmdline`).replaceAll("\0", " ").trim();
       // A zombie has no command line.
-      if (command.includes(mark) && !/ spawn |^timeout |^tini /.test(command)) {
+      if (command.includes(mark) && !/ spawn |^\S*\b(timeout|tini) /.test(command)) {
         found.push({ pid: Number(name), command });
       }
     } catch {
