@@ -10,7 +10,7 @@
  */
 
 import { becomeSubreaper, reap } from "./libc.ts";
-import { listProcesses, mayHaveChildren, type ProcessEntry, readEnvironment } from "./proc.ts";
+import { listChildren, listProcesses, mayHaveChildren, type ProcessEntry, readEnvironment } from "./proc.ts";
 import { reapedAnother } from "./usage.ts";
 
 /** A process, or a group of them, that can be signalled. */
@@ -78,9 +78,10 @@ function expectZombies(): void {
   Deno.unrefTimer(adoptionTimer);
 }
 
-/** Whether anything may descend from this process: a look that costs little. */
-export function hasChildren(): boolean {
-  return adoptsOrphans() ? mayHaveChildren() : livingGroups([...groups]).length > 0;
+/** Whether a child that has ended may have left something running: a look that costs little. */
+export function mayHaveLeft(pid: number): boolean {
+  if (!adoptsOrphans()) return livingGroups([pid]).length > 0;
+  return listChildren()?.some((child) => !children.has(child)) ?? true;
 }
 
 /** All living descendants of this process. */

@@ -130,7 +130,7 @@ export class Child {
    */
   async endRest(options: Pick<EndOptions, "graceMs" | "escalate"> = {}): Promise<void> {
     await this.status;
-    if (this.#ending !== undefined || hasChildren()) await this.end("left", options);
+    if (this.#ending !== undefined || mayHaveLeft(this.pid)) await this.end("left", options);
   }
 
   async #endTree({ signal = "SIGTERM", graceMs = 5_000, delivered }: EndOptions): Promise<void> {
