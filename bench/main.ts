@@ -15,6 +15,7 @@ interface Bench {
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   startup: () => import("./startup.ts"),
   pool: () => import("./pool.ts"),
+  spawn: () => import("./spawn.ts"),
   queue: () => import("./queue.ts"),
   task: () => import("./task.ts"),
   thread: () => import("./thread.ts"),

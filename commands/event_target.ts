@@ -50,6 +50,8 @@ export interface Surroundings {
   event(name: string): Promise<NamedEvent>;
   /** The directory that the store is in, if it is used. It must not be watched: see `file_changes.ts`. */
   storeDirectory: string | undefined;
+  /** Whether only lines of a log count that come after it was opened. Default false. */
+  onlyFreshLines?: boolean;
 }
 
 /** How often a process is looked at, or an event that is to be cleared. */
@@ -93,9 +95,9 @@ const SCHEMES: Readonly<Record<Scheme, (rest: string) => Omit<Target, "text">>> 
     const path = parsePath(rest.slice(0, at));
     const pattern = parsePattern(rest.slice(at + 2));
     return {
-      open({ storeDirectory: avoid }) {
+      open({ storeDirectory: avoid, onlyFreshLines: isFresh = false }) {
         const changes = new FileChanges(path, { avoid });
-        const log = new LogProbe(path, pattern);
+        const log = new LogProbe(path, pattern, { isFresh });
         return {
           probe: (signal) => log.look(signal),
           rest: (ms, signal) => changes.rest(ms, signal),

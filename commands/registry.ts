@@ -16,6 +16,10 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "Run tasks at once and bring their results together",
     load: async () => (await import("./gather.ts")).default,
   },
+  spawn: {
+    brief: "Start processes, supervise them, leave none behind",
+    load: async () => (await import("./spawn.ts")).default,
+  },
   timer: {
     brief: "Run a command later, at a time of day, every so often, by cron",
     load: async () => (await import("./timer.ts")).default,

@@ -33,6 +33,12 @@ export async function probeFile(path: string): Promise<Look> {
   }
 }
 
+/** Options of {@link LogProbe}. */
+export interface LogProbeOptions {
+  /** Whether lines count only that come after this was made: what an earlier run wrote says nothing of this one. Default false. */
+  isFresh?: boolean;
+}
+
 /**
  * Follows a log file, as `tail -F` does, for a line that matches. It holds while the file of that name has such a line: the file need not
  * be there yet, and one that is truncated, or replaced by another, is read from its beginning.
@@ -57,14 +63,17 @@ export class LogProbe implements Disposable {
   #positionBytes = 0;
   #lineBegin: Uint8Array = new Uint8Array();
   #found: string | undefined;
+  /** The file as it was when this was made, if what it had then does not count. */
+  readonly #old: Deno.FileInfo | undefined;
 
   /**
    * @param path The file.
    * @param pattern What a line is to match; without the flags g and y.
    */
-  constructor(path: string, pattern: RegExp) {
+  constructor(path: string, pattern: RegExp, { isFresh = false }: LogProbeOptions = {}) {
     this.#path = path;
     this.#pattern = pattern;
+    this.#old = isFresh ? statIfThere(path) : undefined;
   }
 
   /**
@@ -99,6 +108,11 @@ export class LogProbe implements Disposable {
     // To open a pipe would wait for somebody who writes.
     if (!(await Deno.stat(this.#path)).isFile) throw new Error("no regular file");
     this.#file = await Deno.open(this.#path);
+    const { ino, dev, size } = await this.#file.stat();
+    const old = this.#old;
+    if (old !== undefined && ino === old.ino && dev === old.dev && size >= old.size) {
+      this.#positionBytes = await this.#file.seek(old.size, Deno.SeekMode.Start);
+    }
     return this.#file;
   }
 
@@ -141,6 +155,14 @@ export class LogProbe implements Disposable {
     const found = lines.find((line) => this.#pattern.test(line));
     if (found !== undefined) this.#found = shown(found);
     this.#lineBegin = text.slice(text.lastIndexOf(LINE_FEED) + 1).slice(-LONGEST_LINE_BYTES);
+  }
+}
+
+function statIfThere(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
   }
 }
 

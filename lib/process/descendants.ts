@@ -10,7 +10,8 @@
  */
 
 import { becomeSubreaper, reap } from "./libc.ts";
-import { listProcesses, mayHaveChildren, type ProcessEntry, readEnvironment } from "./proc.ts";
+import { listChildren, listProcesses, mayHaveChildren, type ProcessEntry, readEnvironment } from "./proc.ts";
+import { reapedAnother } from "./usage.ts";
 
 /** A process, or a group of them, that can be signalled. */
 export interface Target {
@@ -29,12 +30,14 @@ export interface Target {
 /** The variable that marks every descendant of one child, also when its parents are gone. */
 export const MARK = "CONC_MARK";
 
+/** How long an adopted zombie stays at most. */
 const ADOPTION_INTERVAL_MS = 1_000;
 
 const children = new Set<number>();
 const groups = new Set<number>();
 let adopts: boolean | undefined;
-let adoptionTimer: ReturnType<typeof setInterval> | undefined;
+let listens = false;
+let adoptionTimer: ReturnType<typeof setTimeout> | undefined;
 let lookedAtMs = 0;
 
 /** Whether this process adopts its descendants' orphans. Asked first, it becomes the one who does. */
@@ -47,21 +50,38 @@ export function adoptsOrphans(): boolean {
 export function own(pid: number): void {
   children.add(pid);
   if (!adoptsOrphans()) groups.add(pid);
-  if (adoptionTimer === undefined && adoptsOrphans()) {
-    const timer = setInterval(reapAdopted, ADOPTION_INTERVAL_MS);
-    Deno.unrefTimer(timer);
-    adoptionTimer = timer;
+  else if (!listens) {
+    Deno.addSignalListener("SIGCHLD", expectZombies);
+    listens = true;
   }
 }
 
 /** Takes out a child that Deno has waited for. */
 export function disown(pid: number): void {
   children.delete(pid);
-  if (children.size > 0) return;
-  clearInterval(adoptionTimer);
+  if (children.size > 0 || !listens) return;
+  Deno.removeSignalListener("SIGCHLD", expectZombies);
+  listens = false;
+  clearTimeout(adoptionTimer);
   adoptionTimer = undefined;
   // Children that come one by one, each gone before the timer is due, leave orphans too.
-  if (adoptsOrphans() && performance.now() - lookedAtMs >= ADOPTION_INTERVAL_MS) reapAdopted();
+  if (performance.now() - lookedAtMs >= ADOPTION_INTERVAL_MS) reapAdopted();
+}
+
+/** A child has ended, ours or one that we adopted. While none does, nothing is looked at: to supervise what is idle costs nothing. */
+function expectZombies(): void {
+  if (adoptionTimer !== undefined) return;
+  adoptionTimer = setTimeout(() => {
+    adoptionTimer = undefined;
+    reapAdopted();
+  }, ADOPTION_INTERVAL_MS);
+  Deno.unrefTimer(adoptionTimer);
+}
+
+/** Whether a child that has ended may have left something running: a look that costs little. */
+export function mayHaveLeft(pid: number): boolean {
+  if (!adoptsOrphans()) return livingGroups([pid]).length > 0;
+  return listChildren()?.some((child) => !children.has(child)) ?? true;
 }
 
 /** All living descendants of this process. */
@@ -93,14 +113,19 @@ export function reapAdopted(): void {
   lookedAtMs = performance.now();
   if (!mayHaveChildren()) return;
   for (const { pid, ppid, state } of listProcesses()) {
-    if (ppid === Deno.pid && state === "Z" && !children.has(pid)) reap(pid);
+    if (ppid === Deno.pid && state === "Z" && !children.has(pid)) reapOne(pid);
   }
 }
 
 /** Waits for those of some processes that we adopted, once they have ended. */
 export function reapEnded(pids: Iterable<number>): void {
   if (!adoptsOrphans()) return;
-  for (const pid of pids) if (!children.has(pid)) reap(pid);
+  for (const pid of pids) if (!children.has(pid)) reapOne(pid);
+}
+
+function reapOne(pid: number): void {
+  const usage = reap(pid);
+  if (usage !== undefined) reapedAnother(usage);
 }
 
 function below(processes: readonly ProcessEntry[], roots: ReadonlySet<number>): Target[] {

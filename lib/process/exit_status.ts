@@ -4,6 +4,8 @@
  * @module
  */
 
+import { UsageError } from "../errors.ts";
+
 /** How a process ended: by itself with a code, or by a signal. */
 export interface ExitStatus {
   /** What it exited with; for a signal 128+N, as shells say it (POSIX 2.8.2). */
@@ -57,6 +59,27 @@ const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
 /** The number of a signal, so that `128 + signalNumber("SIGINT")` is 130; 0 for a name that is not known. */
 export function signalNumber(name: string): number {
   return SIGNAL_NUMBERS[name] ?? 0;
+}
+
+/**
+ * Reads a signal as kill(1) and timeout(1) do: `TERM`, `SIGTERM`, `term` or `15`.
+ *
+ * @param text What was typed.
+ * @throws {UsageError} If there is no such signal.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(["int", "SIGINT", "2"].map(parseSignal), ["SIGINT", "SIGINT", "SIGINT"]);
+ * ```
+ */
+export function parseSignal(text: string): Deno.Signal {
+  const name = /^\d+$/.test(text) ? signalName(Number(text)) : `SIG${text.toUpperCase().replace(/^SIG/, "")}`;
+  if (name !== undefined && Object.hasOwn(SIGNAL_NUMBERS, name)) return name as Deno.Signal;
+  throw new UsageError(
+    `cannot read a signal as it must be a name or number, such as TERM or 15: received '${text}'`,
+  );
 }
 
 /** The name of signal N, such as `SIGKILL` for 9; undefined for a number without one. */

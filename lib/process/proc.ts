@@ -4,6 +4,9 @@
  * @module
  */
 
+/** USER_HZ, which is the same on every processor that Deno runs on. */
+const TICKS_PER_SECOND = 100;
+
 /** One process, as `/proc/PID/stat` shows it. */
 export interface ProcessEntry {
   pid: number;
@@ -47,19 +50,38 @@ export function readProcess(pid: number): ProcessEntry | undefined {
 }
 
 /**
- * Whether this process has children, zombies included: a look at our own threads, where {@link listProcesses} looks at all processes.
- * True where the kernel does not tell (before Linux 3.5, or built without CONFIG_PROC_CHILDREN).
+ * When a process started, in milliseconds since the epoch by the clock as it is set now; undefined if there is none of that id.
+ *
+ * @param pid Its process id.
  */
-export function mayHaveChildren(): boolean {
-  if (Deno.build.os !== "linux") return true;
+export function startedAtMs(pid: number): number | undefined {
+  const entry = readProcess(pid);
+  if (entry === undefined) return undefined;
+  const uptimeMs = Number(Deno.readTextFileSync("/proc/uptime").split(" ")[0]) * 1_000;
+  return Date.now() - uptimeMs + entry.startTicks * (1_000 / TICKS_PER_SECOND);
+}
+
+/**
+ * The children of this process, zombies included: a look at our own threads, where {@link listProcesses} looks at all processes. Of several
+ * it may leave some out while others end, but not all.
+ *
+ * @returns Their process ids; undefined where the kernel does not tell (before Linux 3.5, or built without CONFIG_PROC_CHILDREN).
+ */
+export function listChildren(): number[] | undefined {
+  if (Deno.build.os !== "linux") return undefined;
   try {
-    // A child belongs to the thread that started it. Of several the list may leave some out, but not all.
-    return [...Deno.readDirSync("/proc/self/task")].some(({ name }) => {
-      return Deno.readTextFileSync(`/proc/self/task/${name}/children`) !== "";
-    });
+    // A child belongs to the thread that started it.
+    return [...Deno.readDirSync("/proc/self/task")].flatMap(({ name }) =>
+      Deno.readTextFileSync(`/proc/self/task/${name}/children`).split(" ").filter(Boolean).map(Number)
+    );
   } catch {
-    return true;
+    return undefined;
   }
+}
+
+/** Whether this process has children, zombies included; true where nobody can tell. */
+export function mayHaveChildren(): boolean {
+  return (listChildren() ?? [0]).length > 0;
 }
 
 /** The environment that a process was started with; empty if it cannot be read. */

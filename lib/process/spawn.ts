@@ -6,9 +6,20 @@
 
 import { reason, SpawnError, type SpawnFault } from "../errors.ts";
 import { portableWords } from "./command_line.ts";
-import { adoptsOrphans, descendantsOf, disown, MARK, own, reapEnded } from "./descendants.ts";
+import {
+  adoptsOrphans,
+  descendantsOf,
+  disown,
+  MARK,
+  mayHaveLeft,
+  own,
+  reapEnded,
+  type Target,
+} from "./descendants.ts";
 import { CANNOT_EXECUTE, type ExitStatus, exitStatus, NOT_FOUND } from "./exit_status.ts";
+import { readCommand } from "./proc.ts";
 import { type EndOptions, endProcesses } from "./terminate.ts";
+import { measure, reapedUnmeasured, type Usage } from "./usage.ts";
 
 /** Options of {@link spawn}. */
 export interface SpawnOptions {
@@ -22,12 +33,21 @@ export interface SpawnOptions {
   env?: Record<string, string>;
   /** The directory to start it in. Default: that of this process. */
   cwd?: string;
+  /** Whether to find out what it takes of the machine, see {@link Child.usage}. Default false. */
+  measured?: boolean;
 }
 
 /** How a child ended, and why. */
 export interface ChildStatus extends ExitStatus {
   /** What {@link Child.end} was first told; undefined if the child ended before anybody asked. */
   cause: string | undefined;
+}
+
+/** A process that had to be killed. */
+export interface Survivor {
+  pid: number;
+  /** Its command line; undefined if that cannot be read. */
+  command: string | undefined;
 }
 
 /** Too many processes, too many open files of ours or of all, no memory (errno(3)). */
@@ -44,6 +64,10 @@ export class Child {
   readonly pid: number;
   /** How it ended, once it has. */
   readonly status: Promise<ChildStatus>;
+  /** What it took of the machine, once it has ended; undefined if it was not measured, or that cannot be told. */
+  readonly usage: Promise<Usage | undefined>;
+  /** Those of its processes, itself included, that did not end when they were asked, and were killed. */
+  readonly survivors: Survivor[] = [];
   readonly #child: Deno.ChildProcess;
   readonly #mark: string;
   #cause: string | undefined;
@@ -52,11 +76,13 @@ export class Child {
   readonly #escalate = new AbortController();
 
   /** Use {@link spawn}. */
-  constructor(child: Deno.ChildProcess, mark: string) {
+  constructor(child: Deno.ChildProcess, { mark, measured }: { mark: string; measured: boolean }) {
     this.#child = child;
     this.#mark = mark;
     this.pid = child.pid;
     own(child.pid);
+    const took = measured ? measure(child.pid) : undefined;
+    this.usage = child.status.then(() => took === undefined ? void reapedUnmeasured() : took());
     this.status = child.status.then((status) => {
       disown(child.pid);
       this.#exited = true;
@@ -97,6 +123,16 @@ export class Child {
     return this.#ending;
   }
 
+  /**
+   * Ends whatever a child that has ended left running, as {@link Child.end} does.
+   *
+   * @returns When nothing of it lives any more.
+   */
+  async endRest(options: Pick<EndOptions, "graceMs" | "escalate"> = {}): Promise<void> {
+    await this.status;
+    if (this.#ending !== undefined || mayHaveLeft(this.pid)) await this.end("left", options);
+  }
+
   async #endTree({ signal = "SIGTERM", graceMs = 5_000, delivered }: EndOptions): Promise<void> {
     const seen = new Set<number>();
     const find = () => {
@@ -104,7 +140,8 @@ export class Child {
       for (const { pid } of found) seen.add(pid);
       return found;
     };
-    const common = { graceMs, escalate: this.#escalate.signal };
+    const killed = ({ pid }: Target) => void this.survivors.push({ pid, command: readCommand(pid) });
+    const common = { graceMs, escalate: this.#escalate.signal, killed };
     await endProcesses(find, { ...common, signal, ...(delivered && { delivered }), until: this.status });
     if (signal !== "SIGTERM") await endProcesses(find, common);
     else await endProcesses(find, { ...common, delivered: () => false });
@@ -128,7 +165,7 @@ export class Child {
  * ```
  */
 export function spawn(words: readonly string[], options: SpawnOptions = {}): Child {
-  const { stdin = "null", stdout = "inherit", stderr = "inherit", env = {}, cwd } = options;
+  const { stdin = "null", stdout = "inherit", stderr = "inherit", env = {}, cwd, measured = false } = options;
   const [program = "", ...args] = portableWords(words);
   const mark = `${Deno.pid}.${++started}`;
   // On Linux orphans are adopted, and the child stays in our process group, as with every Unix tool that runs others.
@@ -143,7 +180,7 @@ export function spawn(words: readonly string[], options: SpawnOptions = {}): Chi
       ...(cwd !== undefined && { cwd }),
       ...(detached && { detached }),
     });
-    return new Child(command.spawn(), mark);
+    return new Child(command.spawn(), { mark, measured });
   } catch (error) {
     throw spawnError(words[0] ?? "", error);
   }

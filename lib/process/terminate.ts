@@ -16,12 +16,16 @@ export interface EndOptions {
   escalate?: AbortSignal;
   /** Says of a process that it has the signal already, so that it is not sent twice. */
   delivered?: (target: Target) => boolean;
+  /** Told of each process that is about to be killed because it did not end when it was asked. */
+  killed?: (target: Target) => void;
   /** Ends the work early, as soon as it resolves: what is left then is not waited for. */
   until?: Promise<unknown>;
 }
 
 const FIRST_POLL_MS = 5;
 const LAST_POLL_MS = 50;
+/** So many looks find no new process, or there are too many to wait for that. */
+const FREEZE_LIMIT = 100;
 /** Nothing outlives SIGKILL but a process that hangs in the kernel; nobody waits for that longer than this. */
 const KILL_LIMIT_MS = 5_000;
 
@@ -33,20 +37,24 @@ const KILL_LIMIT_MS = 5_000;
  * @returns Those that could not be ended: they belong to another user, or hang in the kernel.
  */
 export async function endProcesses(find: () => Target[], options: EndOptions = {}): Promise<Target[]> {
-  const { signal = "SIGTERM", graceMs = 5_000, escalate, delivered = () => false } = options;
+  const { signal = "SIGTERM", graceMs = 5_000, escalate, delivered = () => false, killed } = options;
   const asked = new Set<string>();
+  const doomed = new Set<string>();
   const killAtMs = performance.now() + graceMs;
   let ended = false;
   const until = options.until?.then(() => void (ended = true));
   for (let pollMs = FIRST_POLL_MS;; pollMs = Math.min(pollMs * 2, LAST_POLL_MS)) {
-    const living = find();
     const kill = escalate?.aborted || performance.now() >= killAtMs;
+    const living = kill ? freeze(find) : find();
     let reachable = 0;
     for (const target of living) {
       const first = !asked.has(target.key);
       asked.add(target.key);
-      if (kill) reachable += send(target, "SIGKILL");
-      else if (first && !delivered(target)) reachable += ask(target, signal);
+      if (kill) {
+        if (!doomed.has(target.key)) killed?.(target);
+        doomed.add(target.key);
+        reachable += send(target, "SIGKILL");
+      } else if (first && !delivered(target)) reachable += ask(target, signal);
       else reachable += 1;
     }
     if (reachable === 0 || ended || performance.now() >= killAtMs + KILL_LIMIT_MS) return living;
@@ -66,6 +74,26 @@ export async function endAllDescendants(
   const left = found === 0 ? [] : await endProcesses(allDescendants, options);
   reapAdopted();
   return { found, left };
+}
+
+/**
+ * Stops all processes that are found until there is none that was not: what is stopped starts no others, so that none escapes by being
+ * started faster than its kin are killed.
+ */
+function freeze(find: () => Target[]): Target[] {
+  const frozen = new Set<string>();
+  let living = find();
+  for (let looks = 0; looks < FREEZE_LIMIT; looks++) {
+    const others = living.filter(({ key }) => !frozen.has(key));
+    // One alone is killed as fast as it is stopped.
+    if (others.length === 0 || living.length === 1) break;
+    for (const target of others) {
+      frozen.add(target.key);
+      send(target, "SIGSTOP");
+    }
+    living = find();
+  }
+  return living;
 }
 
 /** Sends a signal that asks; a stopped process is continued to see it. */

@@ -26,6 +26,8 @@ export interface RunOptions {
   stdin?: string | Uint8Array | undefined;
   cwd?: string;
   env?: Record<string, string>;
+  /** Whether what it prints is thrown away. */
+  drained?: boolean;
 }
 
 /** A conc that runs. */
@@ -35,9 +37,11 @@ export class Running {
   readonly #stderr: Promise<Uint8Array>;
   readonly #firstComplaint: Promise<string>;
 
-  constructor(child: Deno.ChildProcess) {
+  constructor(child: Deno.ChildProcess, { drained = false }: { drained?: boolean } = {}) {
     this.#child = child;
-    this.#stdout = new Response(child.stdout).bytes();
+    this.#stdout = drained
+      ? child.stdout.pipeTo(new WritableStream()).then(() => new Uint8Array())
+      : new Response(child.stdout).bytes();
     const [stderr, copy] = child.stderr.tee();
     this.#stderr = new Response(stderr).bytes();
     this.#firstComplaint = firstLine(copy);
@@ -64,7 +68,10 @@ export class Running {
 }
 
 /** Starts conc. */
-export function start(args: readonly string[], { stdin, cwd, env = {} }: RunOptions = {}): Running {
+export function start(
+  args: readonly string[],
+  { stdin, cwd, env = {}, drained = false }: RunOptions = {},
+): Running {
   const [program, ...first] = CONC;
   const child = new Deno.Command(program!, {
     args: [...first, ...args],
@@ -75,7 +82,7 @@ export function start(args: readonly string[], { stdin, cwd, env = {} }: RunOpti
     ...(cwd !== undefined && { cwd }),
   }).spawn();
   if (stdin !== undefined) void feed(child.stdin, stdin);
-  return new Running(child);
+  return new Running(child, { drained });
 }
 
 /** Runs conc to its end. */

@@ -161,3 +161,18 @@ Deno.test("FileChanges.rest() rejects with the reason of its signal", async () =
     await assertRejects(() => changes.rest(60_000, controller.signal), Error, "enough");
   });
 });
+
+Deno.test("LogProbe with isFresh takes no notice of what an earlier run has written, unless the file is another", async () => {
+  await inDirectory(async (directory) => {
+    const path = `${directory}/log`;
+    await Deno.writeTextFile(path, "ready\n");
+    using log = new LogProbe(path, /^ready$/, { isFresh: true });
+    using other = new LogProbe(path, /^ready$/, { isFresh: true });
+    assertEquals(await log.look(signal), HAS_NOT);
+    await Deno.writeTextFile(path, "ready\n", { append: true });
+    assertEquals(await log.look(signal), HAS);
+    await Deno.rename(path, `${path}.1`);
+    await Deno.writeTextFile(path, "ready\n");
+    assertEquals(await other.look(signal), HAS);
+  });
+});

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { adoptsOrphans, type Target } from "../../lib/process/descendants.ts";
+import { adoptsOrphans, allDescendants, reapAdopted, type Target } from "../../lib/process/descendants.ts";
 import { readProcess } from "../../lib/process/proc.ts";
 import { spawn } from "../../lib/process/spawn.ts";
 import { endProcesses } from "../../lib/process/terminate.ts";
@@ -144,5 +144,25 @@ Deno.test({
       const pids = ["away", "here"].map((name) => Number(Deno.readTextFileSync(`${directory}/${name}`)));
       assertEquals(pids.filter(lives), []);
     });
+  },
+});
+
+Deno.test({
+  name: "endProcesses() kills what starts others faster than they are killed, and tells of each once",
+  ignore,
+  async fn() {
+    const child = spawn([
+      "sh",
+      "-c",
+      'trap "" TERM; n=0; while [ $n -lt 2000 ]; do n=$((n+1)); sleep 300 & done; wait',
+    ]);
+    await eventually("it has begun", () => allDescendants().length > 5);
+    const killed: string[] = [];
+    const left = await endProcesses(allDescendants, { graceMs: 0, killed: ({ key }) => killed.push(key) });
+    assertEquals(left, []);
+    assertEquals((await child.status).signal, "SIGKILL");
+    assert(killed.length > 5);
+    assertEquals(new Set(killed).size, killed.length);
+    reapAdopted();
   },
 });
