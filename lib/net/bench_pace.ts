@@ -14,6 +14,8 @@ export interface PaceOptions {
   ratePerSecond: number | undefined;
 }
 
+const ROUNDING = 1e-6;
+
 /**
  * Tells which message may be sent now, and when it was to be sent.
  *
@@ -78,7 +80,9 @@ export class Pace {
   /** How many were due by now, and never sent. */
   unsent(nowMs: number): number {
     if (this.#intervalMs === 0) return 0;
-    const due = Math.ceil((Math.min(nowMs, this.#endMs) - this.#startMs) / this.#intervalMs);
+    const intervals = (Math.min(nowMs, this.#endMs) - this.#startMs) / this.#intervalMs;
+    // What is due at the end is not sent any more, and a sum of fractions may be a little more than that.
+    const due = Math.ceil(intervals - ROUNDING);
     return Math.max(0, Math.min(due, this.#count) - this.#taken);
   }
 }

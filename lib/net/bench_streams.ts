@@ -39,6 +39,8 @@ export class StreamLinks implements Links {
   readonly #tally: Tally;
   readonly #plan: BenchPlan;
   #underWay = 0;
+  /** All connections before this one have been made, or have failed. */
+  #unopened = 0;
 
   constructor(plan: BenchPlan, { sockets, tally }: { sockets: Sockets; tally: Tally }) {
     this.#plan = plan;
@@ -114,8 +116,11 @@ export class StreamLinks implements Links {
   }
 
   #openNext(nowMs: number): void {
-    const next = this.#links.findIndex(({ state, isNew }) => state === "closed" && isNew);
-    if (next >= 0) this.#open(next, nowMs);
+    while (this.#links[this.#unopened]?.isNew === false) this.#unopened += 1;
+    for (let slot = this.#unopened; slot < this.#links.length; slot++) {
+      const { state, isNew } = this.#links[slot]!;
+      if (state === "closed" && isNew) return this.#open(slot, nowMs);
+    }
   }
 
   /** Sends what is left of the request; the rest goes when there is room. */

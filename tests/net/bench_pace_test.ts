@@ -26,8 +26,15 @@ Deno.test("Pace keeps to its schedule however late it is asked: each message is 
         }
       }
       assertEquals(taken, taken.map((_, index) => 1_000 + index * (1_000 / ratePerSecond)));
-      const due = Math.min(500, Math.ceil((Math.min(nowMs, 1_200) - 1_000) / (1_000 / ratePerSecond)));
+      const due = Math.min(500, Math.ceil((Math.min(nowMs, 1_200) - 1_000) / (1_000 / ratePerSecond) - 1e-6));
       assertEquals(pace.unsent(nowMs), Math.max(0, due - taken.length));
     },
   ));
+});
+
+Deno.test("Pace does not count what would be due at the very end as unsent", () => {
+  for (const startMs of [0, 1_234.567_891, 987_654.321_098]) {
+    const pace = new Pace(startMs, { durationMs: 300, count: Infinity, ratePerSecond: 200 });
+    assertEquals(pace.unsent(startMs + 1_000), 60);
+  }
 });
