@@ -8,6 +8,8 @@
  * - Host reach, the processes of one machine: `HostLock`, `HostRLock`, `HostSemaphore`, `HostEvent`, `HostQueue`, over a `Store`.
  * - Time: `Timer` runs a function once, `every` ticks at an interval, `schedule` at the times of a `Cron` line, `waitUntilWall`
  *   waits for a moment, which `parseMoment` reads, and `deadline` limits how long work may take.
+ * - Networks: `serveTcpEcho` and `serveUdpEcho` send back what their clients send, the latter on request as a bad network would; `TcpClient` and
+ *   `UdpClient` ask an echo server, `benchTcp` and `benchUdp` measure one.
  * - Errors, each of which stands for one situation that a caller may want to handle apart.
  *
  * @example
@@ -37,6 +39,27 @@ export { HeldUpError } from "./lib/host/held_up.ts";
 export { type PatientWriteOptions, Store, type StoreOptions, type WriteOptions } from "./lib/host/store.ts";
 export { defaultStorePath } from "./lib/host/store_file.ts";
 export type * from "./lib/named.ts";
+export type { Address, Endpoint } from "./lib/net/address.ts";
+export * from "./lib/net/bench.ts";
+export type { FaultOptions } from "./lib/net/faults.ts";
+export { type ConnectOptions, TcpClient, type TlsOptions } from "./lib/net/tcp_client.ts";
+export {
+  serveTcpEcho,
+  type TcpEchoOptions,
+  type TcpEchoServer,
+  type TcpEchoStatistics,
+  type TlsIdentity,
+} from "./lib/net/tcp_echo.ts";
+export type { Transform } from "./lib/net/transform.ts";
+export { UdpClient, type UdpClientOptions, type UdpReply } from "./lib/net/udp_client.ts";
+export {
+  serveUdpEcho,
+  type UdpBackend,
+  type UdpEchoOptions,
+  type UdpEchoServer,
+  type UdpEchoStatistics,
+  type UdpNotice,
+} from "./lib/net/udp_echo.ts";
 export type * from "./lib/primitives.ts";
 export * from "./lib/task/event.ts";
 export * from "./lib/task/gather.ts";
@@ -57,6 +80,7 @@ export { parseMoment } from "./lib/time/at.ts";
 export { type Clock, type ClockOptions, SYSTEM_CLOCK, waitUntil, waitUntilWall } from "./lib/time/clock.ts";
 export { Cron, type CronOptions } from "./lib/time/cron.ts";
 export { deadline, type DeadlineOptions } from "./lib/time/deadline.ts";
+export type { DurationRange } from "./lib/time/duration.ts";
 export { every, type EveryOptions, type Tick } from "./lib/time/every.ts";
 export { schedule, type ScheduleOptions } from "./lib/time/schedule.ts";
 export { Timer, type TimerOptions, type TimerState } from "./lib/time/timer.ts";

@@ -5,6 +5,7 @@
  */
 
 import { delay } from "@std/async/delay";
+import { EitherSignal } from "../lib/abort.ts";
 import { TimeoutError } from "../lib/errors.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { TaskEvent } from "../lib/task/event.ts";
@@ -92,7 +93,8 @@ async function runDemo(context: Context, flags: EventDemoFlags & CommonFlags): P
   const checker = async (signal: AbortSignal) => {
     await tell({ who: "checker", step: "begins" });
     try {
-      await delay(check, { signal: AbortSignal.any([signal, nobodyWaits.signal]) });
+      using either = new EitherSignal(signal, nobodyWaits.signal);
+      await delay(check, { signal: either.signal });
     } catch (error) {
       if (!nobodyWaits.signal.aborted) throw error;
       return await tell({ who: "checker", step: "stops" });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal } from "../lib/abort.ts";
 import { ConcError, InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
 import type { Reach } from "../lib/named.ts";
 import { directoryOf } from "../lib/net/file_changes.ts";
@@ -284,11 +285,12 @@ async function waitForAll(
     }
     if (wait.state === "failed") throw new GivenUpError(wait.look.seen);
   });
+  using either = new EitherSignal(signal, defect.signal);
   try {
     await gather(runs, {
       // Who looks once wants to know what is wrong with each.
       mode: any ? "any" : once ? "settled" : "all",
-      signal: AbortSignal.any([signal, defect.signal]),
+      signal: either.signal,
       ...(Number.isFinite(timeoutMs) && !once && { timeoutMs }),
     });
   } catch (error) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal } from "../lib/abort.ts";
 import { bytesToText, concatBytes } from "../lib/bytes.ts";
 import { InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
 import { type Delivery, Printer } from "../lib/jobs/printer.ts";
@@ -144,7 +145,8 @@ async function runAll(
   const outputs = tasks.map(({ name }) => printer.open({ tag: live ? name : "" }));
   const ended: Ended[] = [];
   const defect = new AbortController();
-  const signal = AbortSignal.any([interrupts.first, defect.signal]);
+  using either = new EitherSignal(interrupts.first, defect.signal);
+  const { signal } = either;
   const finish = (index: number, result: Ended) => {
     ended[index] = result;
     outputs[index]!.end(delivery(context, { task: tasks[index]!, result, flags, live }));

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal, onAbort } from "../lib/abort.ts";
 import { bytesToText } from "../lib/bytes.ts";
 import { capture } from "../lib/process/capture.ts";
 import { shellWords } from "../lib/process/command_line.ts";
@@ -11,7 +12,6 @@ import { spawn } from "../lib/process/spawn.ts";
 import { endAllDescendants } from "../lib/process/terminate.ts";
 import { seededRandom } from "../lib/random.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
-import { onAbort } from "../lib/task/abort.ts";
 import { TaskPool } from "../lib/task/pool.ts";
 import { ThreadPool } from "../lib/thread/pool.ts";
 import { type DurationRange, formatDuration, parseDurationRange } from "../lib/time/duration.ts";
@@ -110,7 +110,8 @@ async function runDemo(context: Context, flags: DemoFlags & CommonFlags): Promis
     ).catch((error) => defect.abort(error));
   };
   using interrupts = new Interrupts();
-  const signal = AbortSignal.any([interrupts.first, defect.signal]);
+  using either = new EitherSignal(interrupts.first, defect.signal);
+  const { signal } = either;
   try {
     await using pool: Squares = kind === "thread" ? threadSquares(workers) : new ProcessSquares(workers);
     const squares = Array.from({ length: tasks }, (_, index) => {

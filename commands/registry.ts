@@ -36,6 +36,14 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "A queue: first in first out, a stack, or by priority",
     load: async () => (await import("./queue.ts")).default,
   },
+  "tcp-echo": {
+    brief: "A TCP echo server, a client, and a bench for any echo server",
+    load: async () => (await import("./tcp_echo.ts")).default,
+  },
+  "udp-echo": {
+    brief: "A UDP echo server, a client, and a bench for any echo server",
+    load: async () => (await import("./udp_echo.ts")).default,
+  },
   "lock-demo": {
     brief: "What locks are for, without one and with one",
     load: async () => (await import("./lock_demo.ts")).default,

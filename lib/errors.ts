@@ -39,6 +39,9 @@ export class WorkerDiedError extends ConcError {}
 /** conc itself cannot go on: a store that cannot be read, a full disk, a broker that is gone. */
 export class SystemError extends ConcError {}
 
+/** The other side cannot be reached, or hung up. */
+export class ConnectionError extends ConcError {}
+
 /** A signal told conc to end. */
 export class InterruptedError extends ConcError {
   /** The first signal that came, such as `SIGINT`. */

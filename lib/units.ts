@@ -83,6 +83,29 @@ export function parseRate(text: string): number {
   return perSecond;
 }
 
+/**
+ * Reads how many bytes may pass in a second: `64k/s`; `/s` may be left out.
+ *
+ * @param text What was typed.
+ * @returns Bytes per second, more than 0.
+ * @throws {UsageError} If it is none.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseByteRate("64k/s"), 65_536);
+ * ```
+ */
+export function parseByteRate(text: string): number {
+  const match = /^(\d+(?:\.\d+)?[kmgt]?)(?:\/s)?$/i.exec(text);
+  const bytesPerSecond = match === null ? 0 : parseSize(match[1]!);
+  if (bytesPerSecond > 0) return bytesPerSecond;
+  throw new UsageError(
+    `cannot read how many bytes a second may pass as it must be SIZE/s, such as 64k/s: received '${text}'`,
+  );
+}
+
 function readPeriod(period: string, text: string): number {
   try {
     return parseDuration(period);

@@ -77,6 +77,13 @@ function exits(sources: Sources): string[] {
   );
 }
 
+/** Files that use a signal which Deno before 2.5 lets be collected while somebody listens to it. */
+function combinesSignals(sources: Sources): string[] {
+  return Object.entries(sources).flatMap(([path, text]) =>
+    layer(path) !== undefined && /\bAbortSignal\.any\(/.test(text) ? [path] : []
+  );
+}
+
 /** Files of the program that do not begin with a comment on the module. */
 function withoutModuleComment(sources: Sources): string[] {
   return Object.entries(sources).flatMap(([path, text]) =>
@@ -113,6 +120,9 @@ Deno.test("architecture: every folder of lib has its place in the rule", () => {
 });
 
 Deno.test("architecture: only main.ts exits", () => assertEquals(exits(sources), []));
+
+Deno.test("architecture: signals are combined by EitherSignal", () =>
+  assertEquals(combinesSignals(sources), []));
 
 Deno.test("architecture: every module begins with a comment that says what it is", () => {
   assertEquals(withoutModuleComment(sources), []);

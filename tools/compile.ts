@@ -20,7 +20,12 @@ const PERMISSIONS = ["--allow-all"];
  */
 const V8_FLAGS = "--max-semi-space-size=8";
 /** The modules that Workers run. Each becomes a file of its own, which whoever starts it resolves as `./NAME.ts`. */
-const WORKERS: readonly string[] = ["lib/demo/thread_actor.ts"];
+const WORKERS: readonly string[] = [
+  "lib/demo/thread_actor.ts",
+  "lib/net/bench_worker.ts",
+  "lib/net/tcp_echo_thread.ts",
+  "lib/net/udp_worker.ts",
+];
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
 

@@ -7,6 +7,7 @@
  */
 
 import { delay } from "@std/async/delay";
+import { EitherSignal } from "../abort.ts";
 import { ClosedError, SystemError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { deadline } from "../time/deadline.ts";
@@ -86,10 +87,8 @@ export class ClusterStore implements AsyncDisposable {
   async connection({ timeoutMs = Infinity, signal }: WaitOptions = {}): Promise<BrokerConnection> {
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
     if (this.#connection?.isOpen) return this.#connection;
-    const either = signal === undefined
-      ? this.#closing.signal
-      : AbortSignal.any([signal, this.#closing.signal]);
-    return await deadline((signal) => this.#again(signal), timeoutMs, { signal: either });
+    using either = new EitherSignal(signal, this.#closing.signal);
+    return await deadline((signal) => this.#again(signal), timeoutMs, { signal: either.signal });
   }
 
   /** Closes it, within 2 s. What was held goes back. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal } from "../abort.ts";
 import type { Lease, Lock } from "../primitives.ts";
 import type { DemoStep, Tell } from "./tell.ts";
 import { type Wait, WaitGraph } from "./wait_graph.ts";
@@ -55,7 +56,8 @@ export async function holdBoth(options: HolderOptions): Promise<void> {
   await bothHold(signal);
   let other: Lease;
   try {
-    other = await take(second, AbortSignal.any([signal, broken]));
+    using either = new EitherSignal(signal, broken);
+    other = await take(second, either.signal);
   } catch (error) {
     await tell({ who: name, step: "gives up on", lock: second });
     await giveBack(first, mine);

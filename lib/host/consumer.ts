@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal } from "../abort.ts";
 import { ClosedError, NotHeldError } from "../errors.ts";
 import type { Consumer, ConsumerOptions, Delivery, GiveBackOptions, Received } from "../named.ts";
 import { guardVariables } from "./leases.ts";
@@ -29,7 +30,7 @@ export class HostConsumer implements Consumer {
   readonly #options: ConsumerOptions;
   readonly #end = new AbortController();
   readonly #disposed = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #either: EitherSignal;
   readonly #held = new Set<string>();
   readonly #beat: ReturnType<typeof setInterval> | undefined;
   #settled: { token: string; write: () => void }[] = [];
@@ -49,7 +50,7 @@ export class HostConsumer implements Consumer {
       ...(leaseMs !== undefined && { leaseMs }),
       ...(command !== undefined && { command }),
     };
-    this.#signal = AbortSignal.any([this.#end.signal, ...(signal === undefined ? [] : [signal])]);
+    this.#either = new EitherSignal(this.#end.signal, signal);
     if (leaseMs !== undefined) {
       this.#beat = setInterval(() => void this.#extend(leaseMs), leaseMs / BEATS_PER_LEASE);
     }
@@ -66,8 +67,8 @@ export class HostConsumer implements Consumer {
     // Of those that wait, one stands in the line of the queue for all.
     const { promise: turn, resolve: pass } = Promise.withResolvers<void>();
     try {
-      if (this.#signal.aborted) return undefined;
-      const limits = { signal: this.#signal, timeoutMs: Infinity };
+      if (this.#either.signal.aborted) return undefined;
+      const limits = { signal: this.#either.signal, timeoutMs: Infinity };
       const ready = await this.#store.writeWhenFree(() => {
         this.#flush();
         return this.#tryReceive();
@@ -78,10 +79,10 @@ export class HostConsumer implements Consumer {
       const before = this.#turn;
       this.#turn = turn;
       await before;
-      return this.#hold(await this.#queue.receive({ ...this.#terms, signal: this.#signal }));
+      return this.#hold(await this.#queue.receive({ ...this.#terms, signal: this.#either.signal }));
     } catch (error) {
       if (this.#failure !== undefined) throw this.#failure.error;
-      if (this.#signal.aborted || error instanceof ClosedError) return undefined;
+      if (this.#either.signal.aborted || error instanceof ClosedError) return undefined;
       throw error;
     } finally {
       pass();
@@ -120,6 +121,7 @@ export class HostConsumer implements Consumer {
     clearInterval(this.#beat);
     clearTimeout(this.#timer);
     this.#end.abort();
+    this.#either[Symbol.dispose]();
   }
 
   /** Does not throw for a queue that is closed: what was settled in the same transaction stays. */
@@ -186,11 +188,11 @@ export class HostConsumer implements Consumer {
 
   async #join(): Promise<void> {
     try {
-      await this.#queue.join({ signal: this.#signal });
+      await this.#queue.join({ signal: this.#either.signal });
       this.#end.abort();
     } catch (error) {
       if (error instanceof ClosedError) this.#end.abort();
-      else if (!this.#signal.aborted) this.#fail(error);
+      else if (!this.#either.signal.aborted) this.#fail(error);
     }
   }
 }

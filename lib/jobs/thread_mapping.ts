@@ -5,6 +5,7 @@
  * @module
  */
 
+import { EitherSignal } from "../abort.ts";
 import type { Output } from "../report/output.ts";
 import { Feed } from "../task/feed.ts";
 import type { Inputs } from "./input.ts";
@@ -60,7 +61,8 @@ export class ThreadMapping implements Pick<JobRun, "run" | "progress"> {
   async run(): Promise<RunSummary> {
     const { keepOrder, tag = false, signal } = this.#options;
     const stop = new AbortController();
-    const either = AbortSignal.any([signal, stop.signal]);
+    using both = new EitherSignal(signal, stop.signal);
+    const either = both.signal;
     const feed = new Feed({
       source: this.#inputs(),
       ordered: keepOrder,

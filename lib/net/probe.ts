@@ -16,12 +16,17 @@ const PROBLEMS: readonly [RegExp, string][] = [
   [/connection refused/i, "connection refused"],
   [/invalid peer certificate: .*expired/i, "the certificate has expired"],
   [/invalid peer certificate: .*name/i, "the certificate is for another name"],
+  [
+    /CaUsedAsEndEntity/i,
+    "the certificate is one of an authority (CA:TRUE): a server needs one with CA:FALSE",
+  ],
   [/invalid peer certificate/i, "the certificate is not trusted"],
   [/InvalidContentType|corrupt message/i, "it does not speak TLS"],
   [/invalid HTTP/i, "it does not speak HTTP"],
   [/closed before message completed|connection reset|unexpected eof|peer closed/i, "it hung up"],
   [/timed out/i, "connection timed out"],
   [/unreachable|no route/i, "there is no route to it"],
+  [/no such file/i, "no such file"],
 ];
 
 /**
@@ -104,8 +109,8 @@ async function lookAtConnection(connect: () => Promise<Deno.Conn>, signal: Abort
   }
 }
 
-/** What went wrong, for people. */
-function problem(error: unknown): string {
+/** What went wrong with a connection, for people. */
+export function problem(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file";
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const text = inner instanceof Error ? inner.message : String(inner);

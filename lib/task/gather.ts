@@ -7,7 +7,7 @@
 import { TimeoutError, UsageError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { Timer } from "../time/timer.ts";
-import { offAbort, onAbort } from "./abort.ts";
+import { offAbort, onAbort } from "../abort.ts";
 import { checkCount } from "./check.ts";
 import { refuse } from "./waiters.ts";
 

@@ -7,7 +7,7 @@
 import { ClosedError, TimeoutError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { Timer } from "../time/timer.ts";
-import { follow, offAbort, onAbort } from "./abort.ts";
+import { follow, offAbort, onAbort } from "../abort.ts";
 import { checkCount } from "./check.ts";
 import { Feed } from "./feed.ts";
 import { NOT_NOW, refuse, WaitingList } from "./waiters.ts";

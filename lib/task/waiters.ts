@@ -7,7 +7,7 @@
 import { TimeoutError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { Timer } from "../time/timer.ts";
-import { offAbort, onAbort } from "./abort.ts";
+import { offAbort, onAbort } from "../abort.ts";
 
 /** What a grant returns while the request cannot be met. */
 export const NOT_NOW: unique symbol = Symbol("not now");

@@ -6,7 +6,7 @@
 
 import { ClosedError, SystemError, TimeoutError, UsageError, WorkerDiedError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
-import { follow, offAbort, onAbort } from "../task/abort.ts";
+import { follow, offAbort, onAbort } from "../abort.ts";
 import { checkCount } from "../task/check.ts";
 import { Feed } from "../task/feed.ts";
 import type { MapOptions, ShutdownOptions } from "../task/pool.ts";

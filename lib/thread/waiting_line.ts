@@ -6,7 +6,7 @@
 
 import { TimeoutError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
-import { offAbort, onAbort } from "../task/abort.ts";
+import { offAbort, onAbort } from "../abort.ts";
 import { refuse } from "../task/waiters.ts";
 import { Timer } from "../time/timer.ts";
 import { keepAwake, letSleep } from "./keep_awake.ts";

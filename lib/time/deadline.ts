@@ -5,6 +5,7 @@
  */
 
 import { abortable } from "@std/async/abortable";
+import { EitherSignal } from "../abort.ts";
 import { TimeoutError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import { formatDuration } from "./duration.ts";
@@ -50,11 +51,11 @@ export async function deadline<T>(
   }
   signal?.throwIfAborted();
   const limit = new AbortController();
-  const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
+  using both = new EitherSignal(signal, limit.signal);
   using _timer = limitMs === Infinity ? undefined : new Timer(
     limitMs,
     () => limit.abort(new TimeoutError(`took longer than ${formatDuration(limitMs)}`)),
     clock && { clock },
   );
-  return await abortable(Promise.resolve(work(both)), both);
+  return await abortable(Promise.resolve(work(both.signal)), both.signal);
 }

@@ -5,6 +5,7 @@
  */
 
 import { delay } from "@std/async/delay";
+import { EitherSignal } from "../abort.ts";
 import { TimeoutError } from "../errors.ts";
 import { formatDuration } from "./duration.ts";
 import { Timer } from "./timer.ts";
@@ -82,12 +83,12 @@ async function lookOnce<L extends Look>(
   { limitMs, signal }: { limitMs: number; signal: AbortSignal | undefined },
 ): Promise<L | Look> {
   const limit = new AbortController();
-  const both = signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]);
+  using both = new EitherSignal(signal, limit.signal);
   using _timer = limitMs === Infinity
     ? undefined
     : new Timer(limitMs, () => limit.abort(new TimeoutError("no answer")));
   try {
-    const look = await probe(both);
+    const look = await probe(both.signal);
     signal?.throwIfAborted();
     return look;
   } catch (error) {

@@ -13,6 +13,7 @@ const CASES: [unknown, number, string | undefined][] = [
   [new errors.NotHeldError("not held"), 1, "conc: not held"],
   [new errors.BrokenLeaseError("owner died"), 1, "conc: owner died"],
   [new errors.ClosedError("closed"), 1, "conc: closed"],
+  [new errors.ConnectionError("refused"), 1, "conc: refused"],
   [new errors.WorkerDiedError("it died"), 1, "conc: it died"],
   [new errors.InterruptedError("SIGINT"), 130, undefined],
   [new errors.InterruptedError("SIGTERM"), 143, undefined],

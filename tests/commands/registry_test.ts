@@ -20,7 +20,9 @@ Deno.test("REGISTRY has the brief of each declaration, and so has each group", a
 Deno.test("each command has letters and flags that do not clash", () => {
   for (const [name, command] of COMMANDS) {
     const { flags, aliases } = flagTable(command);
-    const typed = Object.keys(flags).flatMap((flag) => [kebab(flag), `no-${kebab(flag)}`]);
+    const typed = Object.entries(flags).flatMap(([flag, { kind }]) =>
+      kind === "boolean" ? [kebab(flag), `no-${kebab(flag)}`] : [kebab(flag)]
+    );
     assertEquals(new Set(typed).size, typed.length, name);
     for (const [letter, flag] of Object.entries(aliases)) {
       assert(/^[A-Za-z0-9]$/.test(letter) && letter !== "h", `${name} -${letter}`);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { ClosedError, TimeoutError } from "../../lib/errors.ts";
-import { onAbort } from "../../lib/task/abort.ts";
+import { onAbort } from "../../lib/abort.ts";
 import { TaskLock } from "../../lib/task/lock.ts";
 import { runAsOwner, TaskRLock } from "../../lib/task/rlock.ts";
 import { TaskSemaphore } from "../../lib/task/semaphore.ts";

@@ -83,3 +83,37 @@ export function follow(controller: AbortController, signals: Iterable<AbortSigna
     for (const signal of followed) offAbort(signal, callback);
   };
 }
+
+/**
+ * A signal that is aborted as soon as one of several is, with its reason. As `AbortSignal.any`, whose signal Deno before 2.5 lets be collected
+ * while somebody listens to it: the abort is then never heard.
+ *
+ * Invariant: it has listeners at the signals exactly until one of them is aborted, or it is disposed of.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const controller = new AbortController();
+ * using either = new EitherSignal(controller.signal, undefined);
+ * controller.abort("enough");
+ * assertEquals(either.signal.reason, "enough");
+ * ```
+ */
+export class EitherSignal implements Disposable {
+  /** Aborted as soon as one of them is. */
+  readonly signal: AbortSignal;
+  readonly #unfollow: () => void;
+
+  /** @param signals Those that count; undefined is one that is never aborted. */
+  constructor(...signals: (AbortSignal | undefined)[]) {
+    const controller = new AbortController();
+    this.signal = controller.signal;
+    this.#unfollow = follow(controller, signals);
+  }
+
+  /** Takes the listeners away: from now on it is not aborted. */
+  [Symbol.dispose](): void {
+    this.#unfollow();
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Where a TCP echo server listens.
+ *
+ * @module
+ */
+
+import { reason, SystemError } from "../errors.ts";
+import { type Address, type Endpoint, formatEndpoint } from "./address.ts";
+
+/** A certificate chain and its private key, both in PEM. */
+export interface TlsIdentity {
+  cert: string;
+  key: string;
+}
+
+/** Options of {@link listen}. */
+export interface ListenOptions {
+  /** Speaks TLS with it. */
+  tls?: TlsIdentity | undefined;
+  /** Whether other threads of this process listen there, too (SO_REUSEPORT); a port that somebody else has is then no error. */
+  reusePort?: boolean;
+}
+
+/**
+ * Listens for clients. A Unix socket whose server is gone is replaced.
+ *
+ * @param endpoint Where; port 0 is one that is free.
+ * @throws {SystemError} If that is not possible.
+ */
+export async function listen(endpoint: Endpoint, options: ListenOptions = {}): Promise<Deno.Listener> {
+  if (!("path" in endpoint)) return listenAt(endpoint, options);
+  const { path } = endpoint;
+  await removeStale(path);
+  try {
+    return Deno.listen({ transport: "unix", path });
+  } catch (error) {
+    throw new SystemError(`cannot listen at ${formatEndpoint(endpoint)}: ${unixProblem(error, path)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Where a listener listens. */
+export function endpointOf({ addr }: Deno.Listener): Endpoint {
+  if (addr.transport === "unix") return { path: (addr as Deno.UnixAddr).path };
+  const { hostname, port } = addr as Deno.NetAddr;
+  return { hostname, port };
+}
+
+/** Which file is at a path, to tell later whether it is still the same; undefined if there is none. */
+export function fileAt(path: string): string | undefined {
+  try {
+    const { dev, ino, birthtime } = Deno.lstatSync(path);
+    return `${dev}:${ino}:${birthtime?.getTime()}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function listenAt(endpoint: Address, { tls, reusePort = false }: ListenOptions): Deno.Listener {
+  try {
+    const options = { ...endpoint, reusePort };
+    return tls === undefined ? Deno.listen(options) : Deno.listenTls({ ...options, ...tls });
+  } catch (error) {
+    const text = `cannot listen at ${formatEndpoint(endpoint)}: ${tcpProblem(error)}`;
+    throw new SystemError(text, { cause: error });
+  }
+}
+
+/** What went wrong, and what to do about it. */
+function tcpProblem(error: unknown): string {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "the port is in use: choose another, or 0 for one that is free";
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return "this machine has no such address: choose one that it has";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "not permitted: ports below 1024 are for root, choose a higher one";
+  }
+  const text = reason(error);
+  if (/failed to lookup address/i.test(text)) return "unknown host: choose a name or address of this machine";
+  if (/certificate|key/i.test(text) || error instanceof Deno.errors.InvalidData) {
+    return `the certificate or its key cannot be used: ${text}: both must be PEM, and belong together`;
+  }
+  return `${text}: choose another address or port`;
+}
+
+function unixProblem(error: unknown, path: string): string {
+  if (error instanceof Deno.errors.NotFound) return "there is no such directory: make it, or choose another";
+  if (error instanceof Deno.errors.PermissionDenied) return "not permitted: choose another directory";
+  if (error instanceof Deno.errors.AddrInUse) return "something else is there: choose another path";
+  if (/SUN_LEN/.test(reason(error))) {
+    return `the path is too long with ${
+      new TextEncoder().encode(path).length
+    } bytes: choose one of up to 107`;
+  }
+  return `${reason(error)}: choose another path`;
+}
+
+/**
+ * Removes the socket of a server that is gone.
+ *
+ * @throws {SystemError} If a server answers there, or something else is there.
+ */
+async function removeStale(path: string): Promise<void> {
+  const found = await Deno.lstat(path).catch(() => undefined);
+  if (found === undefined) return;
+  if (!found.isSocket) {
+    throw new SystemError(
+      `cannot listen at unix:${path}: a file that is no socket is there: choose another path`,
+    );
+  }
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    // Nobody has it open any more.
+    if (error instanceof Deno.errors.ConnectionRefused) await Deno.remove(path).catch(() => {});
+    return;
+  }
+  throw new SystemError(`cannot listen at unix:${path}: another server answers there: choose another path`);
+}

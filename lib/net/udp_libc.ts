@@ -1,0 +1,133 @@
+/**
+ * UDP sockets by the C library's own calls, which a thread can wait in, and which take many datagrams at once. Linux with glibc only, on
+ * 64-bit little-endian machines; elsewhere there are none, and `Deno.listenDatagram` serves.
+ *
+ * @module
+ */
+
+import type { Address } from "./address.ts";
+
+const SYMBOLS = {
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+  recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
+  sendmmsg: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const;
+
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const SO_SNDTIMEO = 21;
+const SHUT_RD = 0;
+const IPPROTO_IP = 0;
+const IP_PKTINFO = 8;
+const IPPROTO_IPV6 = 41;
+const IPV6_RECVPKTINFO = 49;
+/** What the kernel is asked to keep of what comes in a burst; it gives what it may. */
+const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
+/** How long a send may wait for a network that takes nothing, in microseconds. */
+const SEND_LIMIT_US = 100_000n;
+
+/** The family of IPv4 addresses. */
+export const AF_INET = 2;
+/** The family of IPv6 addresses, on Linux. */
+export const AF_INET6 = 10;
+/** The longer of the two kinds of socket addresses. */
+export const SOCKET_ADDRESS_BYTES = 28;
+
+let library: Deno.DynamicLibrary<typeof SYMBOLS> | null | undefined;
+
+/** The calls; undefined where there are none. */
+export function udpCalls(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined {
+  library ??= Deno.build.os === "linux" && /^(x86_64|aarch64)$/.test(Deno.build.arch) ? tryOpen() : null;
+  return library?.symbols;
+}
+
+/** A socket that is bound. */
+export interface BoundSocket {
+  /** Its file descriptor. */
+  fd: number;
+  port: number;
+  /** Whether it has all addresses of the machine, so that each datagram must say which of them it was sent to. */
+  hasAllAddresses: boolean;
+}
+
+/**
+ * Opens a socket and binds it.
+ *
+ * @param address The address as numbers, without a zone; port 0 is one that is free.
+ * @returns Undefined if that is not possible here, for whatever reason.
+ */
+export function openUdpSocket({ hostname, port }: Address): BoundSocket | undefined {
+  const calls = udpCalls();
+  const name = calls === undefined ? undefined : socketAddress(hostname, port);
+  if (calls === undefined || name === undefined) return undefined;
+  const isIpv6 = name[0] === AF_INET6;
+  const fd = calls.socket(name[0]!, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const hasAllAddresses = name.subarray(isIpv6 ? 8 : 4, isIpv6 ? 24 : 8).every((byte) => byte === 0);
+  const set = (level: number, option: number, value: Int32Array | BigInt64Array<ArrayBuffer>) =>
+    calls.setsockopt(fd, level, option, new Uint8Array(value.buffer as ArrayBuffer), value.byteLength) === 0;
+  set(SOL_SOCKET, SO_RCVBUF, Int32Array.of(RECEIVE_BUFFER_BYTES));
+  set(SOL_SOCKET, SO_SNDTIMEO, BigInt64Array.of(0n, SEND_LIMIT_US));
+  const saysWhereTo = !hasAllAddresses ||
+    (isIpv6
+      ? set(IPPROTO_IPV6, IPV6_RECVPKTINFO, Int32Array.of(1))
+      : set(IPPROTO_IP, IP_PKTINFO, Int32Array.of(1)));
+  const lengthBytes = Uint32Array.of(name.length);
+  const isBound = saysWhereTo && calls.bind(fd, name, name.length) === 0 &&
+    calls.getsockname(fd, name, new Uint8Array(lengthBytes.buffer)) === 0;
+  if (isBound) return { fd, port: name[2]! << 8 | name[3]!, hasAllAddresses };
+  calls.close(fd);
+  return undefined;
+}
+
+/** Ends the waits of all threads for what comes to a socket (shutdown(2)), now and from now on; what has come can still be received. */
+export function endReceiving(fd: number): void {
+  // Of a socket that is not connected it says so, and does it all the same.
+  udpCalls()?.shutdown(fd, SHUT_RD);
+}
+
+/** Closes a socket. */
+export function closeUdpSocket(fd: number): void {
+  udpCalls()?.close(fd);
+}
+
+/** The `HOST:PORT` of a socket address. */
+export function formatSocketAddress(name: Uint8Array): string {
+  const port = name[2]! << 8 | name[3]!;
+  if (name[0] !== AF_INET6) return `${name.subarray(4, 8).join(".")}:${port}`;
+  const groups = Array.from({ length: 8 }, (_, i) => (name[8 + 2 * i]! << 8 | name[9 + 2 * i]!).toString(16));
+  // The form that RFC 5952 asks for is the one that URLs have.
+  return `${new URL(`http://[${groups.join(":")}]`).hostname}:${port}`;
+}
+
+/** A `struct sockaddr_in` or `sockaddr_in6`; undefined if the host is no address in numbers. */
+function socketAddress(hostname: string, port: number): Uint8Array<ArrayBuffer> | undefined {
+  const text = new TextEncoder().encode(`${hostname}\0`);
+  const name = new Uint8Array(new ArrayBuffer(SOCKET_ADDRESS_BYTES));
+  name[2] = port >> 8;
+  name[3] = port;
+  for (const [family, at, length] of [[AF_INET, 4, 16], [AF_INET6, 8, SOCKET_ADDRESS_BYTES]] as const) {
+    if (udpCalls()?.inet_pton(family, text, name.subarray(at)) !== 1) continue;
+    name[0] = family;
+    return name.subarray(0, length);
+  }
+  return undefined;
+}
+
+function tryOpen(): Deno.DynamicLibrary<typeof SYMBOLS> | null {
+  try {
+    return Deno.dlopen("libc.so.6", SYMBOLS);
+  } catch {
+    return null;
+  }
+}
