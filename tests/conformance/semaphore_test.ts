@@ -27,6 +27,8 @@ conform("Semaphore.acquire() lets in as many as there are permits", {
       using _lease = await semaphore.acquire();
       inside += 1;
       most = Math.max(most, inside);
+      // Nobody leaves before as many were in as may be.
+      await eventually(() => assert(most >= 3));
       await pause();
       inside -= 1;
     }));
