@@ -64,6 +64,7 @@ export function scanText(
   const shown = zombies.slice(0, most);
   const hiddenParents = zombies.filter(({ ppid }) => parents.every(({ pid }) => pid !== ppid));
   const blocks = [
+    ...(at === undefined ? [] : [`${formatInZone(at.getTime(), localZone())}\n`]),
     ...(shown.length === 0 ? [] : [zombieTable(shown, columns)]),
     ...(shown.length === zombies.length ? [] : [`… and ${zombies.length - shown.length} more\n`]),
     ...parents.map(parentText),
@@ -72,7 +73,7 @@ export function scanText(
       `${pid} (${name}) shows as Z, but lives: its first thread has ended, others go on\n`
     ),
     ...(hidden ? ["other users' processes are hidden here (hidepid): scan as root to see them\n"] : []),
-    countText(scan, at),
+    countText(scan),
   ];
   return blocks.map((block) => cut(block, columns)).join("");
 }
@@ -101,15 +102,14 @@ function hiddenParentText(zombies: ZombieScan["zombies"]): string {
   return `the parent of ${pids} cannot be seen from here: scan as root, outside of the container\n\n`;
 }
 
-function countText({ zombies, parents, processes, pids }: ZombieScan, at: Date | undefined): string {
-  const time = at === undefined ? "" : `${formatInZone(at.getTime(), localZone())}  `;
+function countText({ zombies, parents, processes, pids }: ZombieScan): string {
   const found = zombies.length === 0
     ? "no zombie"
     : `${zombies.length === 1 ? "1 zombie" : `${zombies.length} zombies`} of ${
       parents.length === 1 ? "1 parent" : `${parents.length} parents`
     }`;
   const ids = pids === undefined ? "" : `; ${pids.used} of ${pids.limit} process ids are taken`;
-  return `${time}${found} among ${processes} processes${ids}\n`;
+  return `${found} among ${processes} processes${ids}\n`;
 }
 
 function ago(ms: number | undefined): string {

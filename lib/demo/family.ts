@@ -100,9 +100,9 @@ export class Family implements AsyncDisposable {
   /** Ends the children, and waits until the kernel shows each as a zombie. */
   async endChildren(): Promise<void> {
     this.#kill(this.#children);
+    // Whose parent has ended may be a zombie, too, but not its own.
     const areZombies = (rows: ProcessRow[]) =>
-      rows.filter(({ pid, state }) => state === "Z" && this.#children.includes(pid)).length ===
-        this.#children.length;
+      rows.filter(({ ppid, state }) => ppid === this.pid && state === "Z").length === this.#children.length;
     await this.#until(areZombies, "cannot make zombies");
   }
 

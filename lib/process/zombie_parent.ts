@@ -136,7 +136,7 @@ const WHY: Readonly<Record<ParentCause, string>> = {
   traced: "is held by a debugger",
   hung: "hangs in the kernel, in a device or a file system, where no signal wakes it",
   init: "is process 1, who has to wait for all orphans too, and does not",
-  default: "has no handler for SIGCHLD: nothing tells it, it waits when it gets there, or never",
+  default: "has no handler for SIGCHLD, so it is not told: it waits when it gets to that, or never",
   ignored: "ignores SIGCHLD: the kernel reaps what ends from now on, not what ended before",
   blocked: "blocks SIGCHLD, perhaps to read it from a file descriptor: it is busy, or has a defect",
   handled: "has a handler for SIGCHLD: it is busy, or has a defect",

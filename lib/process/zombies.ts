@@ -4,7 +4,7 @@
  * @module
  */
 
-import { delay } from "@std/async/delay";
+import { type Clock, SYSTEM_CLOCK, waitUntil } from "../time/clock.ts";
 import { type PidUsage, readPidUsage } from "./pid_usage.ts";
 import {
   hidesProcesses,
@@ -49,6 +49,8 @@ export interface ZombieScannerOptions {
   source?: TableSource;
   /** Milliseconds that a process must have been a zombie, at least. Default 100. */
   confirmMs?: number;
+  /** Default: that of this machine. */
+  clock?: Clock;
 }
 
 const CONFIRM_MS = 100;
@@ -62,12 +64,16 @@ const CONFIRM_MS = 100;
 export class ZombieScanner {
   readonly #source: TableSource;
   readonly #confirmMs: number;
+  readonly #clock: Clock;
   /** When a zombie was first seen, by its own and its parent's process id. */
   #seenAtMs = new Map<string, number>();
 
-  constructor({ source = TABLE_SOURCE, confirmMs = CONFIRM_MS }: ZombieScannerOptions = {}) {
+  constructor(
+    { source = TABLE_SOURCE, confirmMs = CONFIRM_MS, clock = SYSTEM_CLOCK }: ZombieScannerOptions = {},
+  ) {
     this.#source = source;
     this.#confirmMs = confirmMs;
+    this.#clock = clock;
   }
 
   /**
@@ -88,16 +94,17 @@ export class ZombieScanner {
    */
   async scan({ signal }: { signal?: AbortSignal } = {}): Promise<ZombieScan> {
     let table = await readProcessTable(this.#source);
-    const firstMs = performance.now();
+    const clock = this.#clock;
+    const firstMs = clock.monotonic();
     const first = table.filter(isZombie).map(keyOf);
     if (first.some((key) => !this.#seenAtMs.has(key))) {
-      await delay(this.#confirmMs, signal && { signal });
+      await waitUntil(firstMs + this.#confirmMs, { clock, ...(signal && { signal }) });
       table = await readProcessTable(this.#source);
     }
     const seenAtMs = new Map(first.map((key) => [key, this.#seenAtMs.get(key) ?? firstMs]));
     const confirmed = table.filter((row) => isZombie(row) && seenAtMs.has(keyOf(row)));
     this.#seenAtMs = new Map(confirmed.map((row) => [keyOf(row), seenAtMs.get(keyOf(row))!]));
-    const nowMs = performance.now();
+    const nowMs = clock.monotonic();
     const zombies = confirmed.map((row) => ({ ...row, seenMs: nowMs - seenAtMs.get(keyOf(row))! }))
       .sort((a, b) => a.ppid - b.ppid || a.pid - b.pid);
     return {
