@@ -64,7 +64,7 @@ export class Family implements AsyncDisposable {
         family.#children = rows.filter(({ ppid }) => ppid === family.pid).map(({ pid }) => pid);
         const isReady = rows.some(({ pid, name }) => pid === family.pid && name === PARENT_NAME);
         return isReady && family.#children.length === size;
-      }, `cannot start ${size} children`);
+      }, `cannot start ${size === 1 ? "1 child" : `${size} children`}`);
       return family;
     } catch (error) {
       await family[Symbol.asyncDispose]();
