@@ -109,7 +109,7 @@ function countText({ zombies, parents, processes, pids }: ZombieScan): string {
       parents.length === 1 ? "1 parent" : `${parents.length} parents`
     }`;
   const ids = pids === undefined ? "" : `; ${pids.used} of ${pids.limit} process ids are taken`;
-  return `${found} among ${processes} processes${ids}\n`;
+  return `${found} among ${processes === 1 ? "1 process" : `${processes} processes`}${ids}\n`;
 }
 
 function ago(ms: number | undefined): string {

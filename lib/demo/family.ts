@@ -57,6 +57,8 @@ export class Family implements AsyncDisposable {
    */
   static async start(size: number, { signal }: { signal: AbortSignal }): Promise<Family> {
     signal.throwIfAborted();
+    // Nobody is started who could not be seen.
+    await readProcessTable();
     const words = ["sh", "-c", SCRIPT, "sh", String(size)];
     const family = new Family(spawn(words, { stdin: "piped", stdout: "null", stderr: "null" }), signal);
     try {

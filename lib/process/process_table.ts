@@ -35,7 +35,7 @@ const TICK_MS = 10;
  * Every process that can be seen at this moment, in the order of their ids.
  *
  * @param source Default {@link TABLE_SOURCE}. Linux has both.
- * @throws {SystemError} If the source is not there.
+ * @throws {SystemError} If the source is not there, or /proc is that of another pid namespace.
  *
  * @example
  * ```ts
@@ -59,23 +59,38 @@ export function hidesProcesses(): boolean {
 }
 
 function readProc(): ProcessRow[] {
+  if (readProcSelf() !== String(Deno.pid)) {
+    throw new SystemError(
+      "cannot read /proc as it is that of another pid namespace: mount one, as with unshare --mount-proc",
+    );
+  }
   const upMs = readUptimeMs();
   return listProcesses().map(({ pid, ppid, state, threads, startTicks, name }) => ({
     pid,
     ppid,
     state,
     isThreaded: threads > 1,
-    ageMs: Math.max(0, upMs - startTicks * TICK_MS),
+    ageMs: upMs === undefined ? undefined : Math.max(0, upMs - startTicks * TICK_MS),
     name,
   }));
 }
 
-function readUptimeMs(): number {
+/** The process id of this process, as /proc knows it. */
+function readProcSelf(): string {
   try {
-    return Math.round(Number(Deno.readTextFileSync("/proc/uptime").split(" ")[0]) * 1_000);
+    return Deno.readLinkSync("/proc/self");
   } catch (error) {
     throw new SystemError(`cannot read /proc: ${reason(error)}: mount it, as with mount -t proc proc /proc`, {
       cause: error,
     });
+  }
+}
+
+/** How long the machine has been up; undefined if /proc was mounted with nothing but processes (`subset=pid`). */
+function readUptimeMs(): number | undefined {
+  try {
+    return Math.round(Number(Deno.readTextFileSync("/proc/uptime").split(" ")[0]) * 1_000);
+  } catch {
+    return undefined;
   }
 }
