@@ -32,7 +32,7 @@ adopts them, and that one waits.
 
 --orphan ends the parent first. The child goes on, and another process adopts
 it: the nearest one above that has asked for orphans (a subreaper), else init.
-On Linux conc has asked, so it is conc. ps shows each step from another terminal.
+On Linux conc has asked, so it is conc. From another terminal ps shows the same.
 
 --json prints a record of each process and step: parent (pid, name, children,
 elapsedMs); zombie (pid, ppid, state, name, elapsedMs) or, with --orphan, orphan

@@ -22,11 +22,11 @@ const CLEAR = "\x1b[H\x1b[2J";
 
 export default command<ScanFlags>({
   brief: "Find zombies, and say what to do about their parents",
-  description: `A zombie has ended, and its parent has not waited for it. STARTED is how long ago
-it started, SEEN since when it is known to be a zombie; when it ended no system
-tells. Every process is a zombie for a moment: one counts that is still there at
-a second look, 100ms later. A process whose first thread has ended while others
-go on looks like one and is none; it is listed apart.
+  description: `A zombie has ended, and its parent has not waited for it. STARTED is how long
+ago it started, SEEN since when it is known to be a zombie; when it ended no
+system tells. Every process is a zombie for a moment: one counts that is still
+there at a second look, 100ms later. A process whose first thread has ended
+while others go on looks like one and is none; it is listed apart.
 
 Of each parent: how many zombies it has, why it may not be waiting, and what to
 run, the mildest first. Linux is read from /proc; elsewhere ps is asked, which

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { adoptsOrphans, reapAdopted } from "../../lib/process/descendants.ts";
-import { readProcess } from "../../lib/process/proc.ts";
+import { listProcesses, readProcess } from "../../lib/process/proc.ts";
 import { withFamily } from "../demo/families.ts";
 import { CONC, conc, eventually, inDirectory, records, type Running, shell, start } from "./conc.ts";
 
@@ -25,21 +25,24 @@ async function runPs(...args: string[]): Promise<string[]> {
   return new TextDecoder().decode(stdout).trimEnd().split("\n");
 }
 
-/** What a conc that runs has as its child called cat, which does not wait. */
-function parentOf(demo: Running): Promise<number> {
-  return eventually("there is a parent", () => {
-    const children = Deno.readTextFileSync(`/proc/${demo.pid}/task/${demo.pid}/children`).trim().split(" ");
-    return children.map(Number).find((pid) => pid > 0 && readProcess(pid)?.name === "cat");
+/** The children of a conc that runs, of that name, as soon as there are so many. */
+function childrenOf(demo: Running, name: string, count: number): Promise<number[]> {
+  return eventually(`it has ${count} children called ${name}`, () => {
+    const all = listProcesses().filter((entry) => entry.ppid === demo.pid && entry.name === name);
+    return all.length === count && all.map(({ pid }) => pid);
   });
+}
+
+/** The parent, which does not wait. */
+async function parentOf(demo: Running): Promise<number> {
+  return (await childrenOf(demo, "cat", 1))[0]!;
 }
 
 /** The zombies of a parent, as soon as there are so many. */
 function zombiesOf(parent: number, count: number): Promise<number[]> {
   return eventually(`it has ${count} zombies`, () => {
-    const children = Deno.readTextFileSync(`/proc/${parent}/task/${parent}/children`).trim().split(" ").map(
-      Number,
-    );
-    return children.filter((pid) => pid > 0 && readProcess(pid)?.state === "Z").length === count && children;
+    const all = listProcesses().filter(({ ppid, state }) => ppid === parent && state === "Z");
+    return all.length === count && all.map(({ pid }) => pid).sort((a, b) => a - b);
   });
 }
 
@@ -134,11 +137,13 @@ for (
       ignore,
       async fn() {
         const demo = start(["zombie-demo", "--count", "2", "--hold", "1h", ...mode]);
-        const parent = await parentOf(demo);
-        const children = mode.length > 0 ? [] : await zombiesOf(parent, 2);
+        // The parent of orphans is gone soon; two shells are conc's children only once it has adopted them.
+        const family = mode.length > 0
+          ? await childrenOf(demo, "sh", 2)
+          : await parentOf(demo).then(async (parent) => [parent, ...await zombiesOf(parent, 2)]);
         demo.kill(signal);
         assertEquals((await demo.result()).code, code);
-        await areGone([parent, ...children]);
+        await areGone(family);
       },
     });
   }
