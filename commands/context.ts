@@ -20,6 +20,8 @@ export interface Context {
   readonly env: { get(name: string): string | undefined };
   /** Width of the terminal in columns; 80 where there is none. */
   columns(): number;
+  /** Height of the terminal in rows; 24 where there is none. */
+  rows(): number;
   /** Wall-clock time in milliseconds since the epoch. */
   now(): number;
   /** Monotonic time in milliseconds. */
@@ -38,7 +40,8 @@ export function processContext(): Context {
     stdout: new Output(Deno.stdout, "stdout", Deno.stdout.isTerminal() ? { queue } : {}),
     stderr: new Output(Deno.stderr, "stderr", Deno.stderr.isTerminal() ? { queue } : {}),
     env: Deno.env,
-    columns,
+    columns: () => size().columns || 80,
+    rows: () => size().rows || 24,
     now: Date.now,
     monotonic: () => performance.now(),
   };
@@ -55,10 +58,10 @@ export function wantsColor(context: Context, output: Output, color: "auto" | "al
   return output.isTerminal && !context.env.get("NO_COLOR") && context.env.get("TERM") !== "dumb";
 }
 
-function columns(): number {
+function size(): { columns: number; rows: number } {
   try {
-    return Deno.consoleSize().columns || 80;
+    return Deno.consoleSize();
   } catch {
-    return 80;
+    return { columns: 80, rows: 24 };
   }
 }

@@ -52,6 +52,10 @@ export const REGISTRY: Readonly<Record<string, CommandEntry>> = {
     brief: "What locks are for, without one and with one",
     load: async () => (await import("./lock_demo.ts")).default,
   },
+  "zombie-demo": {
+    brief: "Real zombies and orphans, shown and removed; scan finds others",
+    load: async () => (await import("./zombie_demo.ts")).default,
+  },
   completions: {
     brief: "Print the completion script for bash, zsh or fish",
     load: async () => (await import("./completions.ts")).default,

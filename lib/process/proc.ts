@@ -10,6 +10,8 @@ const TICKS_PER_SECOND = 100;
 /** One process, as `/proc/PID/stat` shows it. */
 export interface ProcessEntry {
   pid: number;
+  /** What it is called: the first 15 bytes of its program's name, unless it gave itself another. */
+  name: string;
   /** `Z` is a zombie, `T` is stopped. */
   state: string;
   /** The parent's process id. */
@@ -18,6 +20,8 @@ export interface ProcessEntry {
   pgid: number;
   /** The process group in the foreground of its terminal; -1 without a terminal. */
   foregroundPgid: number;
+  /** How many threads it has; of a zombie one. */
+  threads: number;
   /** When it started, in clock ticks since boot: with `pid` it names a process for good. */
   startTicks: number;
 }
@@ -38,13 +42,16 @@ export function readProcess(pid: number): ProcessEntry | undefined {
   const stat = readEntry(pid, "stat");
   if (stat === undefined) return undefined;
   // The command's name stands in parentheses and may itself hold any of them.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const nameEnd = stat.lastIndexOf(")");
+  const fields = stat.slice(nameEnd + 2).split(" ");
   return {
     pid,
+    name: stat.slice(stat.indexOf("(") + 1, nameEnd),
     state: fields[0]!,
     ppid: Number(fields[1]),
     pgid: Number(fields[2]),
     foregroundPgid: Number(fields[5]),
+    threads: Number(fields[17]),
     startTicks: Number(fields[19]),
   };
 }
@@ -101,7 +108,10 @@ export function foregroundGroup(): number | undefined {
 }
 
 /** A file of a process; undefined if the process is gone, or is another user's. */
-function readEntry(pid: number, name: "stat" | "environ" | "cmdline"): string | undefined {
+export function readEntry(
+  pid: number,
+  name: "stat" | "status" | "environ" | "cmdline" | "cgroup",
+): string | undefined {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/${name}`);
   } catch (error) {

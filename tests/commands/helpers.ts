@@ -24,6 +24,7 @@ export function fakeContext(env: Record<string, string> = {}, options: { termina
     stderr,
     env: { get: (name) => env[name] },
     columns: () => 80,
+    rows: () => 24,
     now: () => 0,
     monotonic: () => 0,
   };
