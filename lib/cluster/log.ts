@@ -8,17 +8,10 @@ import type { BrokerChannel } from "./channel.ts";
 import { Inbox } from "./inbox.ts";
 
 /**
- * How a log is declared. Old entries go by the segment; a follower who is away for a moment still finds what it missed, and the last
+ * How much of a log stays. Old entries go by the segment; a follower who is away for a moment still finds what it missed, and the last
  * entry always stays.
  */
-const LOG_QUEUE = {
-  durable: true,
-  arguments: {
-    "x-queue-type": "stream",
-    "x-max-length-bytes": 1_000_000,
-    "x-stream-max-segment-size-bytes": 500_000,
-  },
-} as const;
+const RETENTION = { "x-max-length-bytes": 1_000_000, "x-stream-max-segment-size-bytes": 500_000 } as const;
 
 const encoder = new TextEncoder();
 
@@ -27,6 +20,12 @@ export interface Entry<T> {
   /** Grows from entry to entry, not always by one. */
   offset: number;
   state: T;
+}
+
+/** Options of {@link Log}. */
+export interface LogOptions {
+  /** Whether old entries stay for good. Default false. */
+  keepsAll?: boolean;
 }
 
 /**
@@ -38,15 +37,18 @@ export interface Entry<T> {
 export class Log<T> {
   /** The stream. */
   readonly queue: string;
+  readonly #keepsAll: boolean;
 
-  constructor(queue: string) {
+  constructor(queue: string, { keepsAll = false }: LogOptions = {}) {
     this.queue = queue;
+    this.#keepsAll = keepsAll;
   }
 
   /** Makes it anew with a first entry; only who creates the object that it belongs to, before anybody uses it. */
   async make(channel: BrokerChannel, state: T): Promise<void> {
     await channel.ask((raw) => raw.queueDelete({ queue: this.queue }));
-    await channel.ask((raw) => raw.queueDeclare({ queue: this.queue, ...LOG_QUEUE }));
+    const details = { "x-queue-type": "stream" as const, ...(this.#keepsAll ? {} : RETENTION) };
+    await channel.ask((raw) => raw.queueDeclare({ queue: this.queue, durable: true, arguments: details }));
     await this.append(channel, state);
   }
 
@@ -78,11 +80,11 @@ export class Log<T> {
   /**
    * Follows it, beginning with the last entry.
    *
-   * @param after An offset, to begin with the first entry after that one instead: none is missed then.
+   * @param after An offset, to begin with the first entry after that one instead: none is missed then. Or `first`.
    * @throws {SystemError} If the channel is lost, or there is no such log.
    */
-  async follow(channel: BrokerChannel, after?: number): Promise<Follower<T>> {
-    const offset = after === undefined ? "last" : after + 1;
+  async follow(channel: BrokerChannel, after?: number | "first"): Promise<Follower<T>> {
+    const offset = typeof after === "number" ? after + 1 : after ?? "last";
     const inbox = await Inbox.open(channel, this.queue, {
       // Streams deliver nothing without a limit.
       prefetch: 100,
