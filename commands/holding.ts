@@ -14,15 +14,16 @@ import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
-import { SUCCESS, TIMEOUT } from "./exit_code.ts";
+import { SUCCESS, SYSTEM, TIMEOUT } from "./exit_code.ts";
 import { describeHolders, recordsOf, type Situation } from "./holders.ts";
 import { Interrupts } from "./interrupt.ts";
+import { type LossFlags, LossWatch, LOST } from "./loss.ts";
 import { openReach } from "./reach.ts";
 import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
 import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
 
 /** The flags of both. */
-export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags;
+export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags & LossFlags;
 
 /** What is held. */
 export interface Guard<L> {
@@ -35,7 +36,7 @@ export interface Guard<L> {
 }
 
 /** What a wait came to: what was asked for, or the exit code of giving up. */
-export type Acquired<L> = { lease: L; waitedMs: number } | { exitCode: number };
+export type Acquired<L> = { lease: L; what: string; waitedMs: number } | { exitCode: number };
 
 /**
  * Runs a command while it is guarded.
@@ -54,35 +55,37 @@ export async function runHolding(
 ): Promise<number> {
   const command = wrappedCommand(typed, flags.shell);
   using interrupts = new Interrupts();
-  await using reach = await openReach(context, flags);
+  await using reach = await openReach(context, flags, { signal: interrupts.first });
   const acquired = await acquire(context, {
     flags,
     signal: interrupts.first,
     guard: () => makeGuard(command, reach),
   });
   if ("exitCode" in acquired) return acquired.exitCode;
-  const { lease, waitedMs } = acquired;
+  const { lease, what, waitedMs } = acquired;
+  using loss = new LossWatch(context, { lease, what, flags });
   let exitCode: number;
   try {
     interrupts.first.throwIfAborted();
     const env = await lease.guard(context.env);
     const started = (pid: number) => lease.guards(pid);
-    const options = { env, killAfterMs: flags.killAfter, interrupts, started };
+    const options = { env, killAfterMs: flags.killAfter, interrupts, started, ...loss.ending };
     const startedAtMs = context.now();
     const startMs = context.monotonic();
     const run = (capture?: (child: Child) => Promise<ChildStatus>) =>
       runWrapped(command, { ...options, capture });
     const record = (status: ChildStatus): JsonRecord => ({
       type: "run",
-      ...{ name, command: command.text, cause: causeOf(status), exitCode: status.exitCode },
+      ...{ name, command: command.text, cause: causeOf(status), exitCode: codeOf(status) },
       signal: status.signal ?? null,
       waitedMs: rounded(waitedMs),
       startedAt: new Date(startedAtMs).toISOString(),
       durationMs: rounded(context.monotonic() - startMs),
     });
-    exitCode = flags.json ? await printRun(context, { run, record }) : (await run()).exitCode;
+    exitCode = flags.json ? await printRun(context, { run, record }) : codeOf(await run());
   } finally {
-    await giveBack(context, lease);
+    // Of a loss was told.
+    if (!lease.lost?.aborted) await giveBack(context, lease);
   }
   interrupts.first.throwIfAborted();
   return exitCode;
@@ -108,7 +111,7 @@ export async function acquire<L>(
   const guard = await makeGuard();
   try {
     const lease = await guard.acquire({ signal, timeoutMs });
-    return { lease, waitedMs: context.monotonic() - startMs };
+    return { lease, what: guard.what, waitedMs: context.monotonic() - startMs };
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
     if (!(error instanceof TimeoutError)) throw error;
@@ -153,7 +156,7 @@ export async function printRun(
     capture(child, (stream, bytes) => blocks[stream].append(bytes.slice()))
   );
   await context.stdout.writeParts(recordWithOutput(record(status), blocks));
-  return status.exitCode;
+  return codeOf(status);
 }
 
 /** Gives a lease back. What fails here changes nothing for the command, which has ended: a lease of nobody's is found to be free. */
@@ -168,6 +171,11 @@ async function giveBack(context: Context, lease: JobLease): Promise<void> {
 /** Why a command ended: `exit`, `signal`, or what it was ended for. */
 export function causeOf({ cause, signal }: ChildStatus): string {
   return cause ?? (signal === undefined ? "exit" : "signal");
+}
+
+/** What conc exits with for a command: its own exit code, unless conc failed it. */
+function codeOf({ cause, exitCode }: ChildStatus): number {
+  return cause === LOST ? SYSTEM : exitCode;
 }
 
 function rounded(ms: number): number {

@@ -5,7 +5,7 @@
  */
 
 import { BrokenLeaseError, NotHeldError } from "../errors.ts";
-import type { JobLease } from "../named.ts";
+import { FENCE_VARIABLE, type JobLease } from "../named.ts";
 import { Timer } from "../time/timer.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { Part } from "./roll_call.ts";
@@ -18,6 +18,8 @@ export interface LeaseOptions {
   part: Part;
   /** Larger than that of every grant before. */
   fence: number;
+  /** Milliseconds from when its loss is noticed until the broker may have given to another what was held. */
+  graceMs: number;
   /** Shows life, so that the broker does not close the channel. */
   renew: () => Promise<void>;
   /** Milliseconds from one sign of life to the next. */
@@ -57,6 +59,10 @@ export class ClusterLease implements JobLease {
   /** Aborted when it was lost, with a `SystemError` that says why. */
   get lost(): AbortSignal {
     return this.#options.channel.lost;
+  }
+
+  get graceMs(): number {
+    return this.#options.graceMs;
   }
 
   /** What a job must have in its environment. */
@@ -105,6 +111,3 @@ export class ClusterLease implements JobLease {
     if (this.#held && !this.lost.aborted) this.#timer.restart();
   }
 }
-
-/** The fencing number of what a job runs under, in its environment. */
-export const FENCE_VARIABLE = "CONC_FENCE";

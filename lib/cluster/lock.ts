@@ -10,7 +10,7 @@ import type { BrokerConnection } from "./connection.ts";
 import { renewed } from "./gate.ts";
 import { ClusterLease } from "./lease.ts";
 import { namesOf } from "./names.ts";
-import { ClusterPermits, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
+import { ClusterPermits, graceOf, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
 import type { ClusterStore } from "./store.ts";
 import { type Book, counts, countTokens, destroy, putBack, type Token, token } from "./tokens.ts";
 import { timedOut, waitAcross } from "./wait.ts";
@@ -207,11 +207,11 @@ export class ClusterLock implements NamedLock {
     return true;
   }
 
-  #share({ channel, pass, part }: Insider, share: Token): ClusterLease {
+  #share({ connection, channel, pass, part }: Insider, share: Token): ClusterLease {
     const { tokens: { queue }, roll, renewMs } = this.#permits;
     pass.leave();
     return new ClusterLease({
-      ...{ channel, part: hold(part), renewMs },
+      ...{ channel, part: hold(part), renewMs, graceMs: graceOf(connection) },
       fence: pass.count,
       renew: async () => {
         const [delivered] = await renewed(channel, queue, [share.delivered]);
@@ -222,10 +222,10 @@ export class ClusterLock implements NamedLock {
     });
   }
 
-  #own({ channel, pass, part }: Insider): ClusterLease {
+  #own({ connection, channel, pass, part }: Insider): ClusterLease {
     const { roll, renewMs } = this.#permits;
     return new ClusterLease({
-      ...{ channel, part: hold(part), renewMs },
+      ...{ channel, part: hold(part), renewMs, graceMs: graceOf(connection) },
       fence: pass.count,
       renew: () => pass.renew(),
       giveBack: () => pass.leave(),

@@ -245,6 +245,14 @@ export class ClusterPermits {
   }
 }
 
+/**
+ * Milliseconds from the loss of a connection, as we notice it, until the broker may take it for dead: it waits for two heartbeats at least, we for
+ * one and a half at most. A tenth is left for what takes time.
+ */
+export function graceOf({ address }: BrokerConnection): number {
+  return address.heartbeatS * 400;
+}
+
 /** A part that this process is about to play. */
 export function partOf({ state, weight, command }: Pick<Part, "state" | "weight" | "command">): Part {
   return {

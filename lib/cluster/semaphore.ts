@@ -14,7 +14,7 @@ import type { BrokerConnection } from "./connection.ts";
 import { renewed } from "./gate.ts";
 import { ClusterLease } from "./lease.ts";
 import { namesOf } from "./names.ts";
-import { ClusterPermits, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
+import { ClusterPermits, graceOf, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
 import type { ClusterStore } from "./store.ts";
 import { type Book, countTokens, MOST_PERMITS, putBack, type Token, token } from "./tokens.ts";
 import { timedOut, waitAcross } from "./wait.ts";
@@ -246,11 +246,11 @@ export class ClusterSemaphore implements NamedSemaphore {
     return first;
   }
 
-  #grant({ channel, pass, part }: Insider, held: Token[]): ClusterLease {
+  #grant({ connection, channel, pass, part }: Insider, held: Token[]): ClusterLease {
     const { tokens: { queue }, roll, renewMs } = this.#permits;
     pass.leave();
     return new ClusterLease({
-      ...{ channel, part: hold(part), renewMs },
+      ...{ channel, part: hold(part), renewMs, graceMs: graceOf(connection) },
       fence: pass.count,
       renew: async () => {
         held = (await renewed(channel, queue, held.map(({ delivered }) => delivered))).map(token);

@@ -5,7 +5,7 @@
  */
 
 import { BrokenLeaseError, NotHeldError } from "../errors.ts";
-import type { JobLease } from "../named.ts";
+import { FENCE_VARIABLE, type JobLease } from "../named.ts";
 import { identityOf, LEASE_VARIABLE } from "./owner.ts";
 import type { Store } from "./store.ts";
 
@@ -84,8 +84,14 @@ export class HostLease implements JobLease {
    * @returns What the job must have in its environment.
    */
   guard(env: { get(name: string): string | undefined } = Deno.env): Record<string, string> {
-    this.#store.write(() => this.#store.run("UPDATE leases SET job = 1 WHERE token = ?", this.token));
-    return guardVariables(this.token, env);
+    const fence = this.#store.write(() => {
+      this.#store.run("UPDATE leases SET job = 1 WHERE token = ?", this.token);
+      return this.#store.get<{ id: number }>("SELECT id FROM leases WHERE token = ?", this.token)?.id;
+    });
+    return {
+      ...guardVariables(this.token, env),
+      ...(fence !== undefined && { [FENCE_VARIABLE]: String(fence) }),
+    };
   }
 
   /** Says which process the job began with. */
