@@ -21,7 +21,7 @@ import { exitCodeOf, FAILURE, SUCCESS, TIMEOUT } from "./exit_code.ts";
 import { causeOf, printRun } from "./holding.ts";
 import { Interrupts } from "./interrupt.ts";
 import { openReach } from "./reach.ts";
-import { STORE_FLAGS, type StoreFlags, storePath } from "./store_flags.ts";
+import { brokerUrl, STORE_FLAGS, type StoreFlags, storePath } from "./store_flags.ts";
 import {
   runWrapped,
   WRAPPED_FLAGS,
@@ -164,7 +164,9 @@ async function runWait(
   using interrupts = new Interrupts();
   const startMs = context.monotonic();
   const elapsedMs = () => context.monotonic() - startMs;
-  await using reach = targets.some(({ isEvent }) => isEvent) ? await openReach(context, flags) : undefined;
+  await using reach = targets.some(({ isEvent }) => isEvent)
+    ? await openReach(context, flags, { signal: interrupts.first })
+    : undefined;
   const waits = await begin(context, { targets, flags, reach });
   const show = (wait: Wait) => showTarget(context, { wait, flags, command, elapsedMs });
   let ending: unknown;
@@ -200,7 +202,9 @@ async function begin(
 ): Promise<Wait[]> {
   const surroundings = {
     event: (name: string) => reach!.event(name),
-    storeDirectory: reach && directoryOf(storePath(context, flags)),
+    storeDirectory: reach && brokerUrl(context, flags) === undefined
+      ? directoryOf(storePath(context, flags))
+      : undefined,
   };
   const waits: Wait[] = [];
   for (const target of targets) {

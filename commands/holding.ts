@@ -15,9 +15,10 @@ import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
-import { SUCCESS, TIMEOUT } from "./exit_code.ts";
+import { SUCCESS, SYSTEM, TIMEOUT } from "./exit_code.ts";
 import { describeHolders, recordsOf, type Situation } from "./holders.ts";
 import { Interrupts } from "./interrupt.ts";
+import { type LossFlags, LossWatch, LOST } from "./loss.ts";
 import { openReach } from "./reach.ts";
 import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
 import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
@@ -26,7 +27,7 @@ import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } fr
 const GIVE_BACK_MS = 5_000;
 
 /** The flags of both. */
-export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags;
+export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags & LossFlags;
 
 /** What is held. */
 export interface Guard<L> {
@@ -42,7 +43,7 @@ export interface Guard<L> {
 export type GuardOptions = WaitOptions & { reach: Reach };
 
 /** What a wait came to: what was asked for, or the exit code of giving up. */
-export type Acquired<L> = { lease: L; waitedMs: number } | { exitCode: number };
+export type Acquired<L> = { lease: L; what: string; waitedMs: number } | { exitCode: number };
 
 /**
  * Runs a command while it is guarded.
@@ -61,14 +62,15 @@ export async function runHolding(
 ): Promise<number> {
   const command = wrappedCommand(typed, flags.shell);
   using interrupts = new Interrupts();
-  await using reach = await openReach(context, flags);
+  await using reach = await openReach(context, flags, { signal: interrupts.first });
   const acquired = await acquire(context, {
     flags,
     signal: interrupts.first,
     guard: (wait) => makeGuard(command, { reach, ...wait }),
   });
   if ("exitCode" in acquired) return acquired.exitCode;
-  const { lease, waitedMs } = acquired;
+  const { lease, what, waitedMs } = acquired;
+  using loss = new LossWatch(context, { lease, what, flags });
   const ended = new AbortController();
   let exitCode: number;
   try {
@@ -76,23 +78,24 @@ export async function runHolding(
     signal.throwIfAborted();
     const env = await lease.guard(context.env, { signal });
     const started = (pid: number) => void tellProcess(lease, pid, ended.signal);
-    const options = { env, killAfterMs: flags.killAfter, interrupts, started };
+    const options = { env, killAfterMs: flags.killAfter, interrupts, started, ...loss.ending };
     const startedAtMs = context.now();
     const startMs = context.monotonic();
     const run = (capture?: (child: Child) => Promise<ChildStatus>) =>
       runWrapped(command, { ...options, capture });
     const record = (status: ChildStatus): JsonRecord => ({
       type: "run",
-      ...{ name, command: command.text, cause: causeOf(status), exitCode: status.exitCode },
+      ...{ name, command: command.text, cause: causeOf(status), exitCode: codeOf(status) },
       signal: status.signal ?? null,
       waitedMs: rounded(waitedMs),
       startedAt: new Date(startedAtMs).toISOString(),
       durationMs: rounded(context.monotonic() - startMs),
     });
-    exitCode = flags.json ? await printRun(context, { run, record }) : (await run()).exitCode;
+    exitCode = flags.json ? await printRun(context, { run, record }) : codeOf(await run());
   } finally {
     ended.abort();
-    await giveBack(context, { lease, reach });
+    // Of a loss was told.
+    if (!lease.lost?.aborted) await giveBack(context, { lease, reach });
   }
   interrupts.first.throwIfAborted();
   return exitCode;
@@ -120,7 +123,7 @@ export async function acquire<L>(
     // A wait for nothing is one still; one that is over tries once.
     const leftMs = timeoutMs === 0 ? 0 : Math.max(1, timeoutMs - (context.monotonic() - startMs));
     const lease = await guard.acquire({ signal, timeoutMs: leftMs });
-    return { lease, waitedMs: context.monotonic() - startMs };
+    return { lease, what: guard.what, waitedMs: context.monotonic() - startMs };
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
     if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
@@ -165,7 +168,7 @@ export async function printRun(
     capture(child, (stream, bytes) => blocks[stream].append(bytes.slice()))
   );
   await context.stdout.writeParts(recordWithOutput(record(status), blocks));
-  return status.exitCode;
+  return codeOf(status);
 }
 
 /** Says which process the job began with, for people who ask who holds the lease; that it is held is known without. */
@@ -195,6 +198,11 @@ async function giveBack(
 /** Why a command ended: `exit`, `signal`, or what it was ended for. */
 export function causeOf({ cause, signal }: ChildStatus): string {
   return cause ?? (signal === undefined ? "exit" : "signal");
+}
+
+/** What conc exits with for a command: its own exit code, unless conc failed it. */
+function codeOf({ cause, exitCode }: ChildStatus): number {
+  return cause === LOST ? SYSTEM : exitCode;
 }
 
 function rounded(ms: number): number {

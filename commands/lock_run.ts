@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { type HoldingFlags, runHolding } from "./holding.ts";
 import { lockSituation } from "./lock_situation.ts";
+import { LOSS_FLAGS } from "./loss.ts";
 import { STORE_FLAGS, WAIT_ALIASES, WAIT_FLAGS } from "./store_flags.ts";
 import { WRAPPED_FLAGS } from "./wrapped.ts";
 
@@ -24,8 +25,13 @@ The lock is free again when the command and all that it started are gone: what
 it leaves in the background is ended with it. If conc is killed, the lock stays
 held as long as a process of the command lives.
 
+The command has CONC_FENCE in its environment, a number that grows with every
+grant. With a store that is a broker the lock is lost if the connection is: then
+the command is ended, if possible before another has it, and conc exits 125;
+or it goes on, with --on-lost warn. If conc is killed there, the lock is free.
+
 --json prints one record of type run: name, command, cause (exit, signal,
-interrupted), exitCode, signal, waitedMs, startedAt, durationMs, stdout, stderr.
+interrupted, lost), exitCode, signal, waitedMs, startedAt, durationMs, stdout, stderr.
 If the lock was not had: a record of each holder and waiter (see conc lock
 status), and one of type refused: name, cause (conflict, timeout), exitCode,
 waitedMs.`,
@@ -44,6 +50,7 @@ waitedMs.`,
       brief: "Hold it beside others who share it, too",
     },
     ...WRAPPED_FLAGS,
+    ...LOSS_FLAGS,
     ...STORE_FLAGS,
   },
   aliases: WAIT_ALIASES,

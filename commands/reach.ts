@@ -4,26 +4,44 @@
  * @module
  */
 
-import { HostReach } from "../lib/host/reach.ts";
-import { Store } from "../lib/host/store.ts";
 import type { Reach } from "../lib/named.ts";
 import { type Context, say } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
-import { type StoreFlags, storePath } from "./store_flags.ts";
+import { brokerUrl, type StoreFlags, storePath } from "./store_flags.ts";
+
+/** How long to try to connect to a broker. */
+const CONNECT_LIMIT_MS = 10_000;
 
 /**
  * Opens the store that a command line names. Whoever opens it disposes of it, so that what was said last is sent.
  *
+ * @param flags `timeout`: milliseconds that a broker has to answer, if that is less than 10 s.
+ * @param options `signal`: ends the attempt.
  * @throws {UsageError} If it names none that can be used.
  * @throws {SystemError} If it cannot be used.
  */
-export function openReach(
+export async function openReach(
   context: Pick<Context, "env" | "stderr">,
-  flags: StoreFlags & Pick<CommonFlags, "quiet">,
+  flags: StoreFlags & Pick<CommonFlags, "quiet"> & { timeout?: number },
+  { signal }: { signal?: AbortSignal } = {},
 ): Promise<Reach> {
-  const onHeldUp = (text: string) => {
-    // Who reads no more is no reason to end.
-    if (!flags.quiet) say(context, text).catch(() => {});
-  };
-  return Promise.try(() => new HostReach(new Store(storePath(context, flags), { onHeldUp })));
+  const url = brokerUrl(context, flags);
+  if (url === undefined) {
+    const [{ HostReach }, { Store }] = await Promise.all([
+      import("../lib/host/reach.ts"),
+      import("../lib/host/store.ts"),
+    ]);
+    const onHeldUp = (text: string) => {
+      // Who reads no more is no reason to end.
+      if (!flags.quiet) say(context, text).catch(() => {});
+    };
+    return new HostReach(new Store(storePath(context, flags), { onHeldUp }));
+  }
+  const [{ ClusterReach }, { ClusterStore }] = await Promise.all([
+    import("../lib/cluster/reach.ts"),
+    import("../lib/cluster/store.ts"),
+  ]);
+  // Who waits for nothing waits for an answer nevertheless.
+  const timeoutMs = Math.min(flags.timeout || CONNECT_LIMIT_MS, CONNECT_LIMIT_MS);
+  return new ClusterReach(await ClusterStore.open(url, { timeoutMs, ...(signal && { signal }) }));
 }

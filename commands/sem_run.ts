@@ -8,6 +8,7 @@ import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { type HoldingFlags, runHolding } from "./holding.ts";
+import { LOSS_FLAGS } from "./loss.ts";
 import { PERMIT_ALIASES, PERMIT_FLAGS, type PermitFlags, semaphoreSituation } from "./sem_flags.ts";
 import { STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
 import { WRAPPED_FLAGS } from "./wrapped.ts";
@@ -25,8 +26,13 @@ The permits are free again when the command and all that it started are gone:
 what it leaves in the background is ended with it. If conc is killed, they stay
 held as long as a process of the command lives.
 
+The command has CONC_FENCE in its environment, a number that grows with every
+grant. With a store that is a broker the permits are lost if the connection is: then
+the command is ended, if possible before another has them, and conc exits 125;
+or it goes on, with --on-lost warn. If conc is killed there, the permits are free.
+
 --json prints one record of type run: name, command, cause (exit, signal,
-interrupted), exitCode, signal, waitedMs, startedAt, durationMs, stdout, stderr.
+interrupted, lost), exitCode, signal, waitedMs, startedAt, durationMs, stdout, stderr.
 If the permits were not had: a record of each holder and waiter (see conc sem
 status), and one of type refused: name, cause (conflict, timeout), exitCode,
 waitedMs.`,
@@ -36,7 +42,7 @@ waitedMs.`,
     { line: "conc sem run dumps --no-wait 'sleep 0.1; exit 3'", does: "A script, or exit 75", exitCode: 3 },
   ],
   words: { usage: "NAME CMD…", minimum: 1, maximum: Infinity, wrapsAfter: 1 },
-  flags: { ...PERMIT_FLAGS, ...WAIT_FLAGS, ...WRAPPED_FLAGS, ...STORE_FLAGS },
+  flags: { ...PERMIT_FLAGS, ...WAIT_FLAGS, ...WRAPPED_FLAGS, ...LOSS_FLAGS, ...STORE_FLAGS },
   aliases: PERMIT_ALIASES,
   run: runSemaphore,
 });

@@ -23,8 +23,8 @@ export const STORE_FLAGS: FlagParametersForType<StoreFlags, never> = {
     kind: "parsed",
     parse: String,
     optional: true,
-    placeholder: "FILE",
-    brief: "The store that all who take part share (CONC_STORE, else conc/conc.db below XDG_STATE_HOME)",
+    placeholder: "STORE",
+    brief: "What all who take part share: a file, or amqp://USER:PASSWORD@HOST (CONC_STORE, else a file)",
   },
 };
 
@@ -61,17 +61,28 @@ export const WAIT_ALIASES = { E: "conflictExitCode" } as const;
  * @throws {UsageError} If it names no file.
  */
 export function storePath({ env }: Pick<Context, "env">, { store }: StoreFlags): string {
-  const named = store ?? (env.get("CONC_STORE") || undefined);
+  const named = nameOf(env, store);
   if (named === undefined) return defaultStorePath(env);
   if (named === "") throw new UsageError("cannot use '' as a store: name a file with --store");
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(named)?.[1];
+  const scheme = schemeOf(named);
   if (scheme === undefined) return named;
-  if (/^amqps?$/i.test(scheme)) {
-    throw new UsageError("the cluster reach is not built yet: name a file with --store or CONC_STORE");
-  }
   throw new UsageError(
-    `cannot use a store of the kind ${scheme}:// : name a file with --store or CONC_STORE`,
+    `cannot use a store of the kind ${scheme}:// : name a file, or amqp://…, with --store or CONC_STORE`,
   );
+}
+
+/** The URL of the broker that a command line names as {@link storePath} does; undefined if it names none. */
+export function brokerUrl({ env }: Pick<Context, "env">, { store }: StoreFlags): string | undefined {
+  const named = nameOf(env, store);
+  return /^amqps?$/i.test(schemeOf(named) ?? "") ? named : undefined;
+}
+
+function nameOf(env: Context["env"], store: string | undefined): string | undefined {
+  return store ?? (env.get("CONC_STORE") || undefined);
+}
+
+function schemeOf(named: string | undefined): string | undefined {
+  return /^([a-z][a-z0-9+.-]*):\/\//i.exec(named ?? "")?.[1];
 }
 
 /**

@@ -43,6 +43,8 @@ export interface WrappedOptions {
   /** Milliseconds from the signal that asks to SIGKILL. */
   killAfterMs: number;
   interrupts: Interrupts;
+  /** When it is ended for another reason than a signal, for which, and how many milliseconds after it is killed. */
+  ending?: { signal: AbortSignal; cause: string; graceMs: number };
   /** Called with the process id once it runs. */
   started: (pid: number) => void;
   /** Takes what it prints, until it has ended. Default: its streams are conc's. */
@@ -72,9 +74,10 @@ export function wrappedCommand(typed: readonly string[], shell?: boolean): Wrapp
  */
 export async function runWrapped(
   { words }: WrappedCommand,
-  { env, killAfterMs: graceMs, interrupts, started, capture }: WrappedOptions,
+  { env, killAfterMs, interrupts, ending, started, capture }: WrappedOptions,
 ): Promise<ChildStatus> {
   const { first, second: escalate } = interrupts;
+  let graceMs = killAfterMs;
   const stream = capture === undefined ? "inherit" : "piped";
   const child = spawn(words, { stdin: "inherit", stdout: stream, stderr: stream, env });
   const interrupt = () => {
@@ -86,6 +89,12 @@ export async function runWrapped(
       delivered: ({ pgid }) => pgid === typedFor,
     });
   };
+  const end = () => {
+    graceMs = ending!.graceMs;
+    void child.end(ending!.cause, { graceMs, escalate });
+  };
+  if (ending?.signal.aborted) end();
+  else ending?.signal.addEventListener("abort", end, { once: true });
   if (first.aborted) interrupt();
   else first.addEventListener("abort", interrupt, { once: true });
   try {
@@ -94,6 +103,7 @@ export async function runWrapped(
     if (status.cause !== undefined) await child.end(status.cause);
     return status;
   } finally {
+    ending?.signal.removeEventListener("abort", end);
     first.removeEventListener("abort", interrupt);
     await endAllDescendants({ graceMs, escalate });
   }

@@ -22,12 +22,20 @@ import type {
   WaitOptions,
 } from "./primitives.ts";
 
+/**
+ * What a job finds in its environment: the fencing number of what it runs under. It grows with every grant, so what the job writes to can refuse
+ * whoever comes with a smaller one than it has seen.
+ */
+export const FENCE_VARIABLE = "CONC_FENCE";
+
 /** A lease that a job can run under. */
 export interface JobLease extends Lease {
   /** Names it: who knows it can release it. */
   readonly token: string;
   /** Aborted when it was lost, and another may hold what it held. Undefined where that cannot happen while we live. */
   readonly lost?: AbortSignal;
+  /** Milliseconds from the loss of the way to it until another may have it. */
+  readonly graceMs?: number;
   /** Says that a job is about to run under it. Returns what the job must have in its environment. */
   guard(
     env?: { get(name: string): string | undefined },
@@ -39,6 +47,8 @@ export interface JobLease extends Lease {
 
 /** Who holds, for people and programs. */
 export interface Holder {
+  /** The machine; undefined for this one. */
+  host?: string;
   /** The process; undefined for a lease that only time ends. */
   pid: number | undefined;
   /** The process of the job that it guards. */
@@ -51,6 +61,8 @@ export interface Holder {
 
 /** Who waits, for people and programs. */
 export interface Waiter {
+  /** The machine; undefined for this one. */
+  host?: string;
   pid: number;
   command: string | undefined;
   since: Date;

@@ -5,7 +5,7 @@
  */
 
 import { BrokenLeaseError, NotHeldError } from "../errors.ts";
-import type { JobLease } from "../named.ts";
+import { FENCE_VARIABLE, type JobLease } from "../named.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { identityOf, LEASE_VARIABLE } from "./owner.ts";
 import type { Store } from "./store.ts";
@@ -90,11 +90,17 @@ export class HostLease implements JobLease {
     env: { get(name: string): string | undefined } = Deno.env,
     { signal }: Pick<WaitOptions, "signal"> = {},
   ): Promise<Record<string, string>> {
-    await this.#store.writeWhenFree(
-      () => this.#store.run("UPDATE leases SET job = 1 WHERE token = ?", this.token),
+    const fence = await this.#store.writeWhenFree(
+      () => {
+        this.#store.run("UPDATE leases SET job = 1 WHERE token = ?", this.token);
+        return this.#store.get<{ id: number }>("SELECT id FROM leases WHERE token = ?", this.token)?.id;
+      },
       { timeoutMs: Infinity, ...(signal && { signal }) },
     );
-    return guardVariables(this.token, env);
+    return {
+      ...guardVariables(this.token, env),
+      ...(fence !== undefined && { [FENCE_VARIABLE]: String(fence) }),
+    };
   }
 
   /** Says which process the job began with. */

@@ -19,12 +19,15 @@ import { ThreadSemaphore } from "../../lib/thread/semaphore.ts";
 import type { HostEvent } from "../../lib/host/event.ts";
 import type { HostLock } from "../../lib/host/lock.ts";
 import type { HostSemaphore } from "../../lib/host/semaphore.ts";
+import { CLUSTER, type ClusterSubject, openObject } from "./cluster.ts";
 import { type HostSubject, openStore, openSubject } from "./host.ts";
 import { Parties, type PartyChannel, Shared, startProcess } from "./party.ts";
 
 /** Makes fresh primitives. What has `Symbol.asyncDispose` is disposed of after its test. */
 export interface Reach {
   name: string;
+  /** What it cannot do, by how the titles of those tests begin, and why. */
+  lacks?: Readonly<Record<string, string>>;
   lock(): Awaitable<Lock>;
   /** A reentrant lock, and how to be another owner of it; absent where there is none. */
   rlock?: {
@@ -73,7 +76,43 @@ export const reaches: readonly Reach[] = [
     event: () => betweenProcesses(subject("event")),
     queue: (options) => betweenProcesses(subject("queue", options)),
   },
+  ...clusterReaches(),
 ];
+
+/** Those over a broker, if there is one. */
+function clusterReaches(): Reach[] {
+  const { url } = CLUSTER;
+  if (url === undefined) return [];
+  const subject = (
+    kind: ClusterSubject["kind"],
+    options: ClusterSubject["options"] = {},
+  ): ClusterSubject => ({
+    ...{ kind, url, options },
+    name: crypto.randomUUID(),
+  });
+  const parties = new Parties(
+    [1, 2].map(() => startProcess(import.meta.resolve("./cluster_party.ts"))),
+  );
+  const between = async (subject: ClusterSubject) => new Shared(parties, await parties.attach(subject));
+  return [
+    {
+      name: "cluster",
+      lacks: CLUSTER.lacks,
+      lock: () => openObject(subject("lock")) as Promise<Lock>,
+      semaphore: (permits) => openObject(subject("semaphore", { permits })) as Promise<Semaphore>,
+      event: () => openObject(subject("event")) as Promise<Event>,
+      queue: (options) => openObject(subject("queue", options)) as Promise<Queue<string>>,
+    },
+    {
+      name: "cluster, between processes",
+      lacks: CLUSTER.lacks,
+      lock: () => between(subject("lock")),
+      semaphore: (permits) => between(subject("semaphore", { permits })),
+      event: () => between(subject("event")),
+      queue: (options) => between(subject("queue", options)),
+    },
+  ];
+}
 
 /** A store for all tests, and a name for each primitive in it. */
 const path = `${await Deno.makeTempDir({ prefix: "conc-conformance-" })}/conc.db`;

@@ -27,7 +27,7 @@ export function conform<S extends object>(
   },
 ): void {
   for (const reach of reaches.filter(over)) {
-    Deno.test(`${title} (${reach.name})`, async () => {
+    register(title, reach, async () => {
       const subject = await make(reach);
       await disposing(subject, () => test(subject, reach));
     });
@@ -46,7 +46,7 @@ export function conformToModel<S extends object, Step>(
   },
 ): void {
   for (const reach of reaches.filter(over)) {
-    Deno.test(`${title} (${reach.name})`, async () => {
+    register(title, reach, async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(steps, { maxLength: 40 }), async (program) => {
           const subject = await make(reach);
@@ -56,6 +56,13 @@ export function conformToModel<S extends object, Step>(
       );
     });
   }
+}
+
+/** A test; skipped where the reach says why it cannot be. */
+function register(title: string, { name, lacks = {} }: Reach, fn: () => Promise<void>): void {
+  const reason = Object.entries(lacks).find(([beginning]) => title.startsWith(beginning))?.[1];
+  const ignore = reason !== undefined;
+  Deno.test({ name: ignore ? `${title} (${name}: ${reason})` : `${title} (${name})`, ignore, fn });
 }
 
 async function disposing(subject: object, run: () => Awaitable<void>): Promise<void> {

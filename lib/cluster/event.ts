@@ -1,0 +1,244 @@
+/**
+ * An event between machines.
+ *
+ * @module
+ */
+
+import type { EventChange, NamedEvent, NamedEventStatus } from "../named.ts";
+import type { EventOccurrence, EventStatistics, WaitOptions } from "../primitives.ts";
+import { hasCode } from "./broker_error.ts";
+import type { BrokerChannel } from "./channel.ts";
+import type { BrokerConnection } from "./connection.ts";
+import { makeOnce } from "./creation.ts";
+import { Gate } from "./gate.ts";
+import { Inbox } from "./inbox.ts";
+import { Log } from "./log.ts";
+import { addName, namesOf } from "./names.ts";
+import { type ClusterStore, objectName } from "./store.ts";
+import { checkLimit, timedOut, waitAcross } from "./wait.ts";
+
+/** How an event stands after a change. */
+interface State {
+  set: boolean;
+  generation: number;
+  data: string | null;
+  /** What who was woken by this change is handed; absent if nobody was. */
+  woken?: { data: string | null };
+  /** Milliseconds since the epoch; 0 if nobody changed it yet. */
+  since: number;
+}
+
+const NEW: State = { set: false, generation: 0, data: null, since: 0 };
+
+/** How long a command that wants an answer now waits for a connection that was lost. */
+const CONNECT_LIMIT_MS = 10_000;
+
+/**
+ * A flag that many wait for, on whichever machines they are; it carries data and counts its generations. It outlives all of them, and a
+ * restart of the broker: it stays as it was set until it is cleared.
+ *
+ * Every change is an entry of a log, appended inside a gate. A waiter reads the last entry and follows those after it; over a new connection it goes
+ * on behind the last that it saw, so it misses none.
+ *
+ * Invariants: a wait that begins before, during or after a `set` returns, unless `clear` came before the wait began. What a waiter is
+ * handed, generation and data, is that of the set or pulse that woke it.
+ */
+export class ClusterEvent implements NamedEvent {
+  readonly #store: ClusterStore;
+  readonly #name: string;
+  readonly #what: string;
+  /** Everybody who waits listens to this queue, in which nothing ever comes: so they are counted. It is declared last. */
+  readonly #waiting: string;
+  readonly #gate: Gate;
+  readonly #log: Log<State>;
+
+  /**
+   * @param store Where it is kept.
+   * @param name Its name: all who use this name and this broker share it.
+   */
+  constructor(store: ClusterStore, name: string) {
+    this.#store = store;
+    this.#name = name;
+    this.#what = `the event '${name}'`;
+    this.#waiting = objectName("event", name);
+    this.#gate = new Gate(objectName("event", name, "gate"));
+    this.#log = new Log(objectName("event", name, "log"));
+  }
+
+  /** All events of a broker that were ever changed, by their names. */
+  static async list(store: ClusterStore): Promise<NamedEventStatus[]> {
+    const events: NamedEventStatus[] = [];
+    for (const name of await namesOf(await store.connection(), "event")) {
+      const { since, ...statistics } = await new ClusterEvent(store, name).#look();
+      if (since > 0) events.push({ name, ...statistics, since: new Date(since) });
+    }
+    return events;
+  }
+
+  /**
+   * Changes it, and says how it stands right then: no change of another comes between.
+   *
+   * @throws {SystemError} If the broker cannot be used. If the connection was lost meanwhile, it may have been changed or not.
+   */
+  async change(change: EventChange): Promise<EventStatistics> {
+    const connection = await this.#store.connection({ timeoutMs: CONNECT_LIMIT_MS });
+    await this.#make(connection);
+    const channel = await connection.channel(this.#what);
+    try {
+      const pass = await this.#gate.enter(channel);
+      const state = changed(await this.#log.last(channel), change);
+      await this.#log.append(channel, state);
+      const waiting = await this.#countWaiting(channel);
+      pass.leave();
+      return statisticsOf(state, waiting);
+    } finally {
+      await channel.close();
+    }
+  }
+
+  /**
+   * Sets the flag and wakes all waiters. Setting again replaces the data and counts a generation.
+   *
+   * @param data A text for those who wait.
+   * @throws As {@link change}.
+   */
+  async set(data?: string): Promise<void> {
+    await this.change({ action: "set", ...(data !== undefined && { data }) });
+  }
+
+  /**
+   * Clears the flag and its data; the generation stays.
+   *
+   * @throws As {@link change}.
+   */
+  async clear(): Promise<void> {
+    await this.change({ action: "clear" });
+  }
+
+  /**
+   * Wakes who waits now, and leaves the flag and its data as they are. Counts a generation.
+   *
+   * @param data A text for those who wait.
+   * @throws As {@link change}.
+   */
+  async pulse(data?: string): Promise<void> {
+    await this.change({ action: "pulse", ...(data !== undefined && { data }) });
+  }
+
+  /** Whether the flag is set. */
+  async isSet(): Promise<boolean> {
+    return (await this.statistics()).set;
+  }
+
+  /**
+   * Returns at once if the flag is set, else with the next set or pulse.
+   *
+   * Cancel safety: changes nothing.
+   *
+   * @param options When to give up. Default: never.
+   * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If the broker refuses.
+   * @throws {TimeoutError} If `timeoutMs` ran out.
+   * @throws The reason of the signal, if it is aborted.
+   */
+  async wait(options: WaitOptions = {}): Promise<EventOccurrence> {
+    options.signal?.throwIfAborted();
+    checkLimit(options.timeoutMs ?? Infinity);
+    if (options.timeoutMs === 0) {
+      const { set, generation, data } = await this.statistics();
+      if (!set) throw timedOut(0);
+      return { generation, data };
+    }
+    // Where the wait stands, over however many connections.
+    const seen: { offset?: number } = {};
+    return await waitAcross(
+      this.#store,
+      options,
+      (connection, signal) => this.#follow(connection, { seen, signal }),
+    );
+  }
+
+  /** The flag, its generation and data, and how many wait. */
+  async statistics(): Promise<EventStatistics> {
+    const { since: _, ...statistics } = await this.#look();
+    return statistics;
+  }
+
+  async #follow(
+    connection: BrokerConnection,
+    { seen, signal }: { seen: { offset?: number }; signal: AbortSignal },
+  ): Promise<EventOccurrence> {
+    await this.#make(connection);
+    const channel = await connection.channel(this.#what);
+    try {
+      const follower = await this.#log.follow(channel, seen.offset);
+      for (let isWaiting = false;;) {
+        // Who went on behind what it saw before counts before it sees more.
+        if (seen.offset !== undefined && !isWaiting) {
+          await Inbox.open(channel, this.#waiting);
+          isWaiting = true;
+        }
+        const { offset, state } = await follower.next(signal);
+        const isFirst = seen.offset === undefined;
+        seen.offset = offset;
+        if (isFirst && state.set) return occurrence(state.generation, state.data);
+        if (!isFirst && state.woken !== undefined) return occurrence(state.generation, state.woken.data);
+      }
+    } finally {
+      void channel.close();
+    }
+  }
+
+  async #make(connection: BrokerConnection): Promise<void> {
+    await makeOnce(connection, {
+      what: this.#what,
+      object: this.#waiting,
+      find: (channel) => channel.raw.queueDeclare({ queue: this.#waiting, passive: true }),
+      make: async (channel) => {
+        await addName(connection, "event", this.#name);
+        await this.#gate.make(channel);
+        await this.#log.make(channel, NEW);
+        await channel.ask((raw) => raw.queueDeclare({ queue: this.#waiting, durable: true }));
+      },
+    });
+  }
+
+  /** How it stands. One that is not there is not made. */
+  async #look(): Promise<EventStatistics & { since: number }> {
+    const connection = await this.#store.connection({ timeoutMs: CONNECT_LIMIT_MS });
+    const channel = await connection.channel(this.#what);
+    try {
+      const waiting = await this.#countWaiting(channel);
+      const state = await this.#log.last(channel);
+      return { ...statisticsOf(state, waiting), since: state.since };
+    } catch (error) {
+      if (!(error instanceof Error && hasCode(error.cause, "NOT_FOUND"))) throw error;
+      return { ...statisticsOf(NEW, 0), since: 0 };
+    } finally {
+      await channel.close();
+    }
+  }
+
+  async #countWaiting(channel: BrokerChannel): Promise<number> {
+    const counts = await channel.ask((raw) => raw.queueDeclare({ queue: this.#waiting, passive: true }));
+    return counts.consumerCount;
+  }
+}
+
+/** How it stands after a change. */
+function changed({ set, generation, data }: State, change: EventChange): State {
+  const since = Date.now();
+  if (change.action === "clear") return { set: false, generation, data: null, since };
+  const given = change.data ?? null;
+  const woken = { data: given };
+  if (change.action === "set") return { set: true, generation: generation + 1, data: given, woken, since };
+  return { set, generation: generation + 1, data, woken, since };
+}
+
+function statisticsOf({ set, generation, data }: State, waiting: number): EventStatistics {
+  return { set, generation, data: data ?? undefined, waiting };
+}
+
+function occurrence(generation: number, data: string | null): EventOccurrence {
+  return { generation, data: data ?? undefined };
+}

@@ -1,0 +1,74 @@
+/**
+ * Which objects there are at a broker. It does not say itself, unless its management plugin is on; so whoever makes an object enters it.
+ *
+ * @module
+ */
+
+import type { BrokerConnection } from "./connection.ts";
+import { exclusively, makeOnce } from "./creation.ts";
+import { Log } from "./log.ts";
+import { findExchange, makeExchange } from "./roll_call.ts";
+import type { ObjectKind } from "./store.ts";
+
+/** An object was made, or is gone. The first entry of all names none. */
+type NameEntry = { kind: ObjectKind; name: string; gone?: boolean } | null;
+
+const OBJECT = "conc.names";
+const WHAT = "the names of all objects";
+const log = new Log<NameEntry>(`${OBJECT}/log`, { keepsAll: true });
+
+/** Enters an object; before it is made, so that none is there that is not listed. */
+export async function addName(connection: BrokerConnection, kind: ObjectKind, name: string): Promise<void> {
+  await append(connection, { kind, name });
+}
+
+/** Takes an object off the list. */
+export async function removeName(
+  connection: BrokerConnection,
+  kind: ObjectKind,
+  name: string,
+): Promise<void> {
+  await append(connection, { kind, name, gone: true });
+}
+
+/**
+ * The names of a kind of object, sorted. The maker of one of them may have crashed before it was there.
+ *
+ * @throws {SystemError} If the connection is lost.
+ */
+export async function namesOf(connection: BrokerConnection, kind: ObjectKind): Promise<string[]> {
+  await ensure(connection);
+  const channel = await connection.channel(WHAT);
+  try {
+    const end = (await (await log.follow(channel)).next()).offset;
+    const names = new Set<string>();
+    const follower = await log.follow(channel, "first");
+    for (let offset = -1; offset < end;) {
+      const { state, ...entry } = await follower.next();
+      offset = entry.offset;
+      if (state?.kind !== kind) continue;
+      if (state.gone) names.delete(state.name);
+      else names.add(state.name);
+    }
+    return [...names].sort();
+  } finally {
+    await channel.close();
+  }
+}
+
+async function append(connection: BrokerConnection, entry: NameEntry): Promise<void> {
+  await ensure(connection);
+  await exclusively(connection, { what: WHAT, object: OBJECT }, (channel) => log.append(channel, entry));
+}
+
+async function ensure(connection: BrokerConnection): Promise<void> {
+  await makeOnce(connection, {
+    what: WHAT,
+    object: OBJECT,
+    find: (channel) => findExchange(channel, OBJECT),
+    make: async (channel) => {
+      await log.make(channel, null);
+      await makeExchange(channel, OBJECT);
+    },
+  });
+}

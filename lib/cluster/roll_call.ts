@@ -1,0 +1,133 @@
+/**
+ * Who holds an object and who waits for it: a question that everybody who does answers.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { deadline } from "../time/deadline.ts";
+import { TimeoutError } from "../errors.ts";
+import type { BrokerChannel } from "./channel.ts";
+import type { BrokerConnection } from "./connection.ts";
+
+/** Who holds, or waits. */
+export interface Part {
+  /** Which of the two. Who is first in line collects what it waits for, and waits. */
+  state: "holds" | "waits";
+  /** How many permits; of a lock 1 if it is shared, else 0. */
+  weight: number;
+  /** How many permits who waits has collected so far; undefined for who is not first in line. */
+  collected?: number;
+  host: string;
+  pid: number | undefined;
+  jobPid: number | undefined;
+  command: string | undefined;
+  /** Milliseconds since the epoch. */
+  since: number;
+  /** Names the lease; empty for who waits. */
+  token: string;
+}
+
+/** How long an answer may take. A process that is stopped does not answer. */
+const ANSWER_LIMIT_MS = 300;
+/** The queue that a broker makes for the answers to one channel. */
+const REPLY_TO = "amq.rabbitmq.reply-to";
+
+/**
+ * The parts that we play with an object, and a way to ask all others for theirs.
+ *
+ * Invariant: whoever has a part answers as long as its connection stands. Answers are for people and for counts at one moment: what is granted to
+ * whom depends on none.
+ */
+export class RollCall {
+  readonly #exchange: string;
+  readonly #what: string;
+  readonly #parts = new Set<Part>();
+  readonly #listening = new WeakMap<BrokerConnection, Promise<BrokerChannel>>();
+
+  /**
+   * @param exchange Where questions are asked; see {@link makeExchange}.
+   * @param what The object, in messages.
+   */
+  constructor(exchange: string, what: string) {
+    this.#exchange = exchange;
+    this.#what = what;
+  }
+
+  /** Plays a part, until {@link leave}. From when the promise resolves on, who asks over this connection is answered. */
+  async join(connection: BrokerConnection, part: Part): Promise<void> {
+    this.#parts.add(part);
+    const listening = this.#listening.get(connection) ?? this.#listen(connection);
+    this.#listening.set(connection, listening);
+    try {
+      await listening;
+    } catch (error) {
+      this.leave(part);
+      this.#listening.delete(connection);
+      throw error;
+    }
+  }
+
+  /** Plays a part no more. */
+  leave(part: Part): void {
+    this.#parts.delete(part);
+  }
+
+  /**
+   * Asks everybody.
+   *
+   * @param isEnough Says of the answers so far whether they are all.
+   * @param limitMs How long to wait for more. Default 300.
+   * @returns All answers that came in time.
+   * @throws {SystemError} If the connection is lost.
+   */
+  async ask(
+    connection: BrokerConnection,
+    isEnough: (parts: readonly Part[]) => boolean,
+    limitMs: number = ANSWER_LIMIT_MS,
+  ): Promise<Part[]> {
+    const channel = await connection.channel(this.#what);
+    const parts: Part[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    try {
+      await channel.ask(async (raw) => {
+        await raw.basicConsume({ queue: REPLY_TO, noAck: true }, ({ body }) => {
+          parts.push(...JSON.parse(String(body)));
+          if (isEnough(parts)) resolve();
+        });
+        await raw.basicPublish({ exchange: this.#exchange, replyTo: REPLY_TO }, Buffer.alloc(0));
+      });
+      await deadline(() => promise, limitMs, { signal: channel.lost });
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) throw error;
+    } finally {
+      await channel.close();
+    }
+    return parts;
+  }
+
+  async #listen(connection: BrokerConnection): Promise<BrokerChannel> {
+    const channel = await connection.channel(this.#what);
+    await channel.ask(async (raw) => {
+      const { queue } = await raw.queueDeclare({ exclusive: true, autoDelete: true });
+      await raw.queueBind({ queue, exchange: this.#exchange });
+      await raw.basicConsume({ queue, noAck: true }, ({ replyTo }) => {
+        if (this.#parts.size === 0 || replyTo === undefined) return;
+        const answer = Buffer.from(JSON.stringify([...this.#parts]));
+        // Who asked may be gone, and the connection may be lost in this moment.
+        raw.basicPublish({ routingKey: replyTo }, answer).catch(() => {});
+      });
+    });
+    return channel;
+  }
+}
+
+/** Declares an exchange for questions. */
+export async function makeExchange(channel: BrokerChannel, exchange: string): Promise<void> {
+  await channel.ask((raw) => raw.exchangeDeclare({ exchange, type: "fanout", durable: true }));
+}
+
+/** Rejects if there is no such exchange. */
+export function findExchange({ raw }: BrokerChannel, exchange: string): Promise<void> {
+  return raw.exchangeDeclare({ exchange, passive: true });
+}

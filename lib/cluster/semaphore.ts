@@ -1,0 +1,308 @@
+/**
+ * A semaphore between machines.
+ *
+ * @module
+ */
+
+import { UsageError } from "../errors.ts";
+import type { Holder, LendOptions, NamedAcquireOptions, NamedSemaphore, Waiter } from "../named.ts";
+import type { SemaphoreStatistics } from "../primitives.ts";
+import { follow } from "../abort.ts";
+import { checkCount, weightProblem } from "../task/check.ts";
+import type { BrokerChannel } from "./channel.ts";
+import type { BrokerConnection } from "./connection.ts";
+import { renewed } from "./gate.ts";
+import { ClusterLease } from "./lease.ts";
+import { namesOf } from "./names.ts";
+import { ClusterPermits, graceOf, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
+import type { ClusterStore } from "./store.ts";
+import { type Book, countTokens, MOST_PERMITS, putBack, type Token, token } from "./tokens.ts";
+import { timedOut, waitAcross } from "./wait.ts";
+
+/** Options of {@link ClusterSemaphore.open}. */
+export interface ClusterSemaphoreOptions {
+  /** How many permits there are. Default: as many as it has, or 1 if it is new. At most 65,535. */
+  permits?: number;
+  /** Milliseconds from one sign of life of a holder to the next, less than `consumer_timeout` of the broker. Default: 5 minutes. */
+  renewMs?: number;
+}
+
+/** How long to wait for the answer of who is first in line, at a time, and how often. */
+const ANSWER_LIMIT_MS = 30;
+const ANSWER_ATTEMPTS = 10;
+
+/**
+ * At most so many permits are out at a time, on all machines together, first come first served. Leases may weigh more than one permit;
+ * a heavy waiter at the head of the line is not overtaken by light ones behind it.
+ *
+ * Invariant: the weights of all leases that are out add up to `permits - available`, as the broker sees it: a lease is out until its connection ends,
+ * and `lost` of the lease is aborted before the broker takes the connection for dead. Grants have growing fencing numbers.
+ */
+export class ClusterSemaphore implements NamedSemaphore {
+  readonly #name: string;
+  readonly #permits: ClusterPermits;
+
+  private constructor(name: string, permits: ClusterPermits) {
+    this.#name = name;
+    this.#permits = permits;
+  }
+
+  /**
+   * The semaphore of a name, made if it is not there.
+   *
+   * @param store Where it is kept.
+   * @param name Its name: all who use this name and this broker share it.
+   * @param options How many permits there are.
+   * @throws {RangeError} If `permits` is no whole number from 1 to 65,535.
+   * @throws {UsageError} If it has another number of permits and is in use.
+   * @throws {SystemError} If the broker cannot be used.
+   */
+  static async open(
+    store: ClusterStore,
+    name: string,
+    { permits, renewMs }: ClusterSemaphoreOptions = {},
+  ): Promise<ClusterSemaphore> {
+    if (permits !== undefined) checkPermits("make a semaphore", permits);
+    const what = `the semaphore '${name}'`;
+    const options = { kind: "semaphore" as const, name, what, ...(renewMs !== undefined && { renewMs }) };
+    const semaphore = new ClusterSemaphore(name, new ClusterPermits(store, options));
+    const connection = await semaphore.#permits.connection();
+    const isNew = await semaphore.#permits.make(connection, { permits: permits ?? 1 });
+    if (!isNew && permits !== undefined) await semaphore.#agree(permits);
+    return semaphore;
+  }
+
+  /** The semaphores of a broker, by their names. */
+  static async names(store: ClusterStore): Promise<string[]> {
+    return await namesOf(await store.connection(), "semaphore");
+  }
+
+  /**
+   * Waits until `weight` permits are free, and takes them together. A wait goes on over the next connection if one is lost, at the end of the line.
+   *
+   * Cancel safety: a cancelled wait holds no permit. An abort in the same turn as the grant loses.
+   *
+   * @param options When to give up (default: never), how many permits to take (default: 1), and what for.
+   * @throws {RangeError} If `weight` is no whole number above 0, or more than there are permits; if `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If the broker refuses.
+   * @throws {TimeoutError} If `timeoutMs` ran out.
+   * @throws The reason of the signal, if it is aborted.
+   */
+  async acquire({ weight = 1, command, ...options }: NamedAcquireOptions = {}): Promise<ClusterLease> {
+    options.signal?.throwIfAborted();
+    const claim = { weight, ...(command !== undefined && { command }) };
+    if (options.timeoutMs !== 0) {
+      return await waitAcross(
+        this.#permits.store,
+        options,
+        (connection, signal) => this.#attempt(connection, { ...claim, signal }),
+      );
+    }
+    const lease = await this.tryAcquire(claim);
+    if (lease === undefined) throw timedOut(0);
+    return lease;
+  }
+
+  /**
+   * Takes `weight` permits if they are free and nobody waits, else returns undefined.
+   *
+   * @param options How many permits to take (default: 1), and what for.
+   * @throws As {@link ClusterSemaphore.acquire}.
+   */
+  async tryAcquire(
+    { weight = 1, command }: Omit<NamedAcquireOptions, "signal" | "timeoutMs"> = {},
+  ): Promise<ClusterLease | undefined> {
+    const permits = this.#permits;
+    const connection = await permits.connection();
+    const channel = await connection.channel(permits.what);
+    const part = partOf({ state: "waits", weight, command });
+    try {
+      wantedOf(weight)(await permits.log.last(channel));
+      await permits.roll.join(connection, part);
+      const mayPass = async () => await permits.tokens.ready(channel) >= weight;
+      const pass = await permits.tryEnter(channel, mayPass);
+      if (pass !== undefined) {
+        const insider = { connection, channel, pass, part };
+        const held = await permits.take(insider, wantedOf(weight));
+        if (held !== undefined) return this.#grant(insider, held);
+        pass.leave();
+      }
+    } catch (error) {
+      permits.roll.leave(part);
+      await channel.close();
+      throw error;
+    }
+    permits.roll.leave(part);
+    await channel.close();
+    return undefined;
+  }
+
+  /** Not at this reach. */
+  lend(_options: LendOptions): Promise<string> {
+    return Promise.reject(
+      new UsageError(
+        `cannot hand permits of ${this.#permits.what} to another process: at a broker a connection holds them; use conc sem run`,
+      ),
+    );
+  }
+
+  /** Not at this reach. */
+  release(_token: string): Promise<void> {
+    return Promise.reject(
+      new UsageError(
+        `cannot release permits of ${this.#permits.what} by a token: at a broker a connection holds them; end the command`,
+      ),
+    );
+  }
+
+  /**
+   * Changes how many permits there are. Leases that are out stay valid; with fewer permits than are held, nobody is admitted until
+   * enough came back. A waiter that wants more than there now are rejects with `RangeError`.
+   *
+   * @param permits How many there are from now on.
+   * @throws {RangeError} If `permits` is no whole number from 1 to 65,535.
+   */
+  async resize(permits: number): Promise<void> {
+    checkPermits("resize a semaphore", permits);
+    const { log, tokens } = this.#permits;
+    await this.#permits.change(await this.#permits.connection(), async (channel, book) => {
+      const count = permits - countTokens(book);
+      const changed = { ...book, permits };
+      if (count > 0) await tokens.add(channel, { log, book: changed, count });
+      else await log.append(channel, changed);
+    });
+  }
+
+  /** Permits, free ones, waiters, at this moment. */
+  statistics(): Promise<SemaphoreStatistics> {
+    const { gate, tokens, log } = this.#permits;
+    return this.#permits.asking(async (channel, connection) => {
+      const look = await gate.look(channel);
+      const collected = look.taken ? await this.#collected(connection, channel) : 0;
+      const book = await log.last(channel);
+      const held = countTokens(book) - await tokens.ready(channel) - collected;
+      const waiting = look.waiting + (look.taken ? 1 : 0);
+      return { permits: book.permits, available: book.permits - held, waiting };
+    });
+  }
+
+  /** Who holds it and who waits. Who does not answer within 300 ms is in the counts only. */
+  async status(): Promise<SemaphoreStatistics & { holders: Holder[]; waiters: Waiter[] }> {
+    const statistics = await this.statistics();
+    const held = statistics.permits - statistics.available;
+    if (held === 0 && statistics.waiting === 0) return { ...statistics, holders: [], waiters: [] };
+    const parts = await this.#permits.roll.ask(await this.#permits.connection(), (parts) => {
+      const holding = parts.filter(({ state }) => state === "holds");
+      return holding.reduce((sum, { weight }) => sum + weight, 0) >= held &&
+        parts.length - holding.length >= statistics.waiting;
+    });
+    return { ...statistics, ...holdersAndWaiters(parts) };
+  }
+
+  async #attempt(
+    connection: BrokerConnection,
+    { weight, command, signal }: { weight: number; command?: string; signal: AbortSignal },
+  ): Promise<ClusterLease> {
+    const permits = this.#permits;
+    const end = new AbortController();
+    const unfollow = follow(end, [signal]);
+    const part = partOf({ state: "waits", weight, command });
+    const channel = await connection.channel(permits.what);
+    let watching: BrokerChannel | undefined;
+    try {
+      watching = await connection.channel(permits.what);
+      const book = await this.#watch(watching, { weight, end });
+      await permits.roll.join(connection, part);
+      const pass = await permits.gate.enter(channel, end.signal);
+      const insider = { connection, channel, pass, part };
+      const wanted = wantedOf(weight);
+      return this.#grant(insider, await permits.collect(insider, { book, wanted, signal: end.signal }));
+    } catch (error) {
+      permits.roll.leave(part);
+      void channel.close();
+      throw error;
+    } finally {
+      unfollow();
+      void watching?.close();
+    }
+  }
+
+  /** Follows how many permits there are, and ends the wait if they get too few. Returns the book as it is. */
+  async #watch(
+    channel: BrokerChannel,
+    { weight, end }: { weight: number; end: AbortController },
+  ): Promise<Book> {
+    const follower = await this.#permits.log.follow(channel);
+    const { state: first } = await follower.next(end.signal);
+    wantedOf(weight)(first);
+    void (async () => {
+      try {
+        for (;;) wantedOf(weight)((await follower.next(end.signal)).state);
+      } catch (error) {
+        // Of what else ends it the wait learns by itself.
+        if (error instanceof RangeError) end.abort(error);
+      }
+    })();
+    return first;
+  }
+
+  #grant({ connection, channel, pass, part }: Insider, held: Token[]): ClusterLease {
+    const { tokens: { queue }, roll, renewMs } = this.#permits;
+    pass.leave();
+    return new ClusterLease({
+      ...{ channel, part: hold(part), renewMs, graceMs: graceOf(connection) },
+      fence: pass.count,
+      renew: async () => {
+        held = (await renewed(channel, queue, held.map(({ delivered }) => delivered))).map(token);
+      },
+      giveBack: () => putBack(channel, held),
+      ended: () => roll.leave(part),
+    });
+  }
+
+  /** How many permits who is first in line has collected. */
+  async #collected(connection: BrokerConnection, channel: BrokerChannel): Promise<number> {
+    for (let attempt = 0; attempt < ANSWER_ATTEMPTS; attempt++) {
+      const isInside = ({ collected }: { collected?: number }) => collected !== undefined;
+      const parts = await this.#permits.roll.ask(
+        connection,
+        (parts) => parts.some(isInside),
+        ANSWER_LIMIT_MS,
+      );
+      const insider = parts.find(isInside);
+      if (insider !== undefined) return insider.collected!;
+      if (!(await this.#permits.gate.look(channel)).taken) return 0;
+    }
+    return 0;
+  }
+
+  /** Has it have so many permits, if it is not in use. */
+  async #agree(permits: number): Promise<void> {
+    const known = await this.#permits.asking((channel) => this.#permits.log.last(channel));
+    if (known.permits === permits) return;
+    const statistics = await this.statistics();
+    if (statistics.available < statistics.permits || statistics.waiting > 0) {
+      throw new UsageError(
+        `the semaphore '${this.#name}' has ${known.permits} permits and is in use: ask for ${known.permits}, or resize it`,
+      );
+    }
+    await this.resize(permits);
+  }
+}
+
+/** How many permits a claim of some weight wants, by the book: throws `RangeError` if there are not so many, or it makes no sense. */
+function wantedOf(weight: number): (book: Book) => number {
+  return ({ permits }) => {
+    const problem = weightProblem(weight, permits);
+    if (problem !== undefined) throw problem;
+    return weight;
+  };
+}
+
+function checkPermits(action: string, permits: number): void {
+  checkCount(action, { name: "permits", value: permits });
+  if (permits <= MOST_PERMITS) return;
+  throw new RangeError(
+    `cannot ${action} as 'permits' must be at most ${MOST_PERMITS} at a broker: received ${permits}`,
+  );
+}

@@ -1,0 +1,65 @@
+/**
+ * Waits that outlive a connection.
+ *
+ * @module
+ */
+
+import { TimeoutError } from "../errors.ts";
+import type { WaitOptions } from "../primitives.ts";
+import { follow } from "../abort.ts";
+import { formatDuration } from "../time/duration.ts";
+import { Timer } from "../time/timer.ts";
+import type { BrokerConnection } from "./connection.ts";
+import type { ClusterStore } from "./store.ts";
+
+/**
+ * Waits for something at the broker. If the connection is lost meanwhile, the wait goes on over the next one, at the end of the line.
+ *
+ * @param store Where.
+ * @param options When to give up. Default: never.
+ * @param attempt Waits over one connection; leaves nothing behind when its signal is aborted or the connection is lost.
+ * @throws {RangeError} If `timeoutMs` is negative or NaN.
+ * @throws {TimeoutError} If `timeoutMs` ran out.
+ * @throws The reason of the signal, if it is aborted; what the attempt throws, unless the connection was lost.
+ */
+export async function waitAcross<T>(
+  store: ClusterStore,
+  { signal, timeoutMs = Infinity }: WaitOptions,
+  attempt: (connection: BrokerConnection, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  checkLimit(timeoutMs);
+  const end = new AbortController();
+  const unfollow = follow(end, [signal]);
+  using _timer = timeoutMs === Infinity
+    ? undefined
+    : new Timer(timeoutMs, () => end.abort(timedOut(timeoutMs)));
+  try {
+    for (;;) {
+      const connection = await store.connection({ signal: end.signal });
+      try {
+        return await attempt(connection, end.signal);
+      } catch (error) {
+        end.signal.throwIfAborted();
+        if (!connection.lost.aborted) throw error;
+      }
+    }
+  } finally {
+    unfollow();
+  }
+}
+
+/** What a wait of so many milliseconds that was in vain throws. */
+export function timedOut(timeoutMs: number): TimeoutError {
+  return new TimeoutError(`took longer than ${formatDuration(timeoutMs)}`);
+}
+
+/**
+ * Throws unless milliseconds can be waited for.
+ *
+ * @throws {RangeError} If they are negative or NaN.
+ */
+export function checkLimit(timeoutMs: number): void {
+  if (timeoutMs >= 0) return;
+  throw new RangeError(`cannot wait as 'timeoutMs' must be 0 or more: received ${timeoutMs}`);
+}
