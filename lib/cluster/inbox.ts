@@ -8,7 +8,11 @@ import { setImmediate } from "node:timers";
 import type { AsyncMessage } from "rabbitmq-client";
 import { SystemError } from "../errors.ts";
 import { offAbort, onAbort } from "../task/abort.ts";
+import { deadline } from "../time/deadline.ts";
 import type { BrokerChannel } from "./channel.ts";
+
+/** How long {@link closeSoon} waits. */
+const CLOSE_LIMIT_MS = 1_000;
 
 /** A message as the broker delivered it. Its `deliveryTag` is what it is acknowledged by, in the channel that it came over. */
 export type Delivered = AsyncMessage;
@@ -19,6 +23,8 @@ export interface InboxOptions {
   prefetch?: number;
   /** What the broker is told of this consumer, such as `x-priority`. */
   arguments?: Record<string, unknown>;
+  /** Called when a message has come, before anybody is given it. */
+  arrived?: () => void;
 }
 
 /**
@@ -52,7 +58,7 @@ export class Inbox {
   static async open(
     channel: BrokerChannel,
     queue: string,
-    { prefetch = 1, arguments: details = {} }: InboxOptions = {},
+    { prefetch = 1, arguments: details = {}, arrived = () => {} }: InboxOptions = {},
   ): Promise<Inbox> {
     const inbox = new Inbox(channel, queue);
     channel.raw.on("basic.cancel", inbox.#cancelled);
@@ -61,6 +67,7 @@ export class Inbox {
       await raw.basicQos({ prefetchCount: prefetch });
       return await raw.basicConsume({ queue, arguments: details }, (message) => {
         inbox.#messages.push(message);
+        arrived();
         inbox.#wake();
       });
     });
@@ -87,6 +94,11 @@ export class Inbox {
       this.#wake = resolve;
       await whileOpen(this.#channel, promise, signal);
     }
+  }
+
+  /** Whether the queue was deleted. */
+  get isDeleted(): boolean {
+    return this.#refusal !== undefined;
   }
 
   /** What is here already, taken out. */
@@ -133,4 +145,9 @@ export async function whileOpen<T>(
   } finally {
     for (const each of signals) offAbort(each, reject);
   }
+}
+
+/** Closes a channel, and waits for the broker's answer, but not for one that does not come: then the connection is as good as lost. */
+export async function closeSoon(channel: BrokerChannel): Promise<void> {
+  await deadline(() => channel.close(), CLOSE_LIMIT_MS).catch(() => {});
 }
