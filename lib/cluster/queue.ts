@@ -36,6 +36,8 @@ const CONNECT_LIMIT_MS = 10_000;
 /** How often {@link ClusterQueue.join} looks, at first and at last. */
 const FIRST_LOOK_MS = 5;
 const LONGEST_LOOK_MS = 250;
+/** How many items {@link ClusterQueue.drain} has in its hands at once. */
+const BATCH_ITEMS = 100;
 
 /**
  * Hands items from producers to consumers, on whichever machines they are, and whenever: what was put stays until it is acknowledged. What
@@ -141,10 +143,12 @@ export class ClusterQueue implements NamedQueue {
     options.signal?.throwIfAborted();
     checkLimit(options.timeoutMs ?? Infinity);
     const parcel = this.#parcel(item, options);
-    if (options.timeoutMs === 0 && this.#book.maxSize !== null) {
+    const { timeoutMs = Infinity } = options;
+    if (timeoutMs < Infinity && this.#book.maxSize !== null) {
+      // The limit is for the wait, not for what needs none.
       const connection = await this.#connection();
-      if (await this.#putting.trySend(connection, [parcel]) === 0) throw timedOut(0);
-      return;
+      if (await this.#putting.trySend(connection, [parcel]) > 0) return;
+      if (timeoutMs === 0) throw timedOut(0);
     }
     await this.#sendAcross(
       [parcel],
@@ -231,10 +235,12 @@ export class ClusterQueue implements NamedQueue {
   async receive(options: WaitOptions = {}): Promise<Delivery<Uint8Array>> {
     options.signal?.throwIfAborted();
     checkLimit(options.timeoutMs ?? Infinity);
-    if (options.timeoutMs === 0) {
+    const { timeoutMs = Infinity } = options;
+    if (timeoutMs < Infinity) {
+      // The limit is for the wait, not for what needs none.
       const delivery = await this.#tryReceive();
-      if (delivery === undefined) throw timedOut(0);
-      return delivery;
+      if (delivery !== undefined) return delivery;
+      if (timeoutMs === 0) throw timedOut(0);
     }
     return await waitAcross(this.#store, options, async (connection, signal) => {
       const found = await waitForItem(connection, {
@@ -360,12 +366,16 @@ export class ClusterQueue implements NamedQueue {
   /** Takes out and returns all that is ready, in the order `get` would; they count as dealt with. */
   async drain(): Promise<Uint8Array[]> {
     const all: Uint8Array[] = [];
-    for (;;) {
-      const batch = await this.receiveMany(100);
-      if (batch.length === 0) return all;
+    const { channel } = await this.#ready(await this.#connection());
+    // As many as there are now: those who wait to put come in as soon as there is room.
+    for (let left = await this.#count(channel, this.#layout.items); left > 0;) {
+      const batch = await this.receiveMany(Math.min(left, BATCH_ITEMS));
+      if (batch.length === 0) break;
       all.push(...batch.map(({ item }) => item));
       await this.ack(...batch.map(({ token }) => token));
+      left -= batch.length;
     }
+    return all;
   }
 
   /** The next items, which stay where they are. While we look, they are not there for others. */
