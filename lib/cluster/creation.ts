@@ -22,7 +22,7 @@ export interface Creation {
   /** What is declared last: the object is there if this is. Rejects if it is not. */
   find: (channel: BrokerChannel) => Promise<unknown>;
   /** Makes everything, whatever of it an earlier attempt left, and what `find` looks for last. */
-  make: (channel: BrokerChannel) => Promise<void>;
+  make: (channel: BrokerChannel, connection: BrokerConnection) => Promise<void>;
 }
 
 /** Makers that are in one connection, which the broker does not keep apart. */
@@ -30,6 +30,9 @@ const makers = new WeakMap<BrokerConnection, Map<string, TaskLock>>();
 
 /**
  * Makes an object unless it is there.
+ *
+ * RabbitMQ 3.10 writes down that it keeps a queue up to half a second after it has said so: if it is killed meanwhile (a clean stop is harmless), it
+ * makes the queue anew, without what was in it. An object that was made in that moment is to be deleted.
  *
  * Cancel safety: what was begun is begun again by the next one.
  *
@@ -42,7 +45,7 @@ export async function makeOnce(connection: BrokerConnection, creation: Creation)
   if (await isThere(connection, creation)) return false;
   return await exclusively(connection, creation, async (channel) => {
     if (await isThere(connection, creation)) return false;
-    await creation.make(channel);
+    await creation.make(channel, connection);
     return true;
   });
 }
@@ -101,7 +104,8 @@ async function lone(
   }
 }
 
-async function isThere(
+/** Whether an object is there. */
+export async function isThere(
   connection: BrokerConnection,
   { what, find }: Pick<Creation, "what" | "find">,
 ): Promise<boolean> {
