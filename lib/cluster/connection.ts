@@ -79,7 +79,7 @@ export class BrokerConnection {
     signal?.throwIfAborted();
     const tls = address.tls ? { ca: await authority(address) } : undefined;
     // What is heavy is loaded when somebody calls.
-    const { Connection } = await import("rabbitmq-client");
+    const { Connection } = await loadClient();
     const client = new Connection({
       hostname: address.host,
       port: address.port,
@@ -205,6 +205,12 @@ export class BrokerConnection {
     }
     if (this.isOpen) this.#pulse.restart();
   }
+}
+
+/** The client. It is a CommonJS module, of which a compiled program sees the default export only. */
+async function loadClient(): Promise<typeof import("rabbitmq-client")> {
+  const client = await import("rabbitmq-client");
+  return "Connection" in client ? client : (client as { default: typeof client }).default;
 }
 
 /**
