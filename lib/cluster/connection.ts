@@ -208,9 +208,11 @@ export class BrokerConnection {
 }
 
 /** The client. It is a CommonJS module, of which a compiled program sees the default export only. */
-async function loadClient(): Promise<typeof import("rabbitmq-client")> {
-  const client = await import("rabbitmq-client");
-  return "Connection" in client ? client : (client as { default: typeof client }).default;
+async function loadClient(): Promise<{ Connection: typeof Client }> {
+  const client: object = await import("rabbitmq-client");
+  return ("Connection" in client ? client : (client as { default: unknown }).default) as {
+    Connection: typeof Client;
+  };
 }
 
 /**
