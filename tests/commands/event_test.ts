@@ -67,7 +67,7 @@ Deno.test("conc event refuses bad input with one clear line, before it waits for
     [["clear", "a", "b"], "unexpected word 'b': usage: conc event clear [FLAGS] NAME"],
     [
       ["is-set", "a", "--store", "ftp://x"],
-      "cannot use a store of the kind ftp:// : name a file with --store or CONC_STORE",
+      "cannot use a store of the kind ftp:// : name a file, or amqp://…, with --store or CONC_STORE",
     ],
   ];
   for (const [argv, message] of cases) {
