@@ -6,6 +6,7 @@
 
 import { PacedWriter } from "./paced_writer.ts";
 import type { TcpEchoCounters } from "./tcp_echo_counters.ts";
+import type { EchoSocket } from "./tcp_echo_listener.ts";
 import { type Transform, transform } from "./transform.ts";
 
 /** How a connection is served. */
@@ -37,7 +38,7 @@ const LINE_FEED = 0x0a;
  * The loop is made of callbacks: each `await` between the reads and writes would cost a tenth of the speed.
  */
 export class EchoConnection {
-  readonly #connection: Deno.Conn;
+  readonly #connection: EchoSocket;
   readonly #service: EchoService;
   readonly #counters: TcpEchoCounters;
   readonly #closed: (connection: EchoConnection, problem?: unknown) => void;
@@ -68,7 +69,7 @@ export class EchoConnection {
    * @param options How to serve it, where to count, and what to call when it is closed, with what broke it if anything did.
    */
   constructor(
-    connection: Deno.Conn,
+    connection: EchoSocket,
     { service, counters, closed }: {
       service: EchoService;
       counters: TcpEchoCounters;

@@ -1,0 +1,253 @@
+/**
+ * Connections of TCP by the C library's own calls: a read or write costs a system call, and no operation of the runtime.
+ *
+ * @module
+ */
+
+import { type SocketCalls, socketError } from "./libc.ts";
+import { Backlog } from "./listening_sockets.ts";
+import { type Polled, Poller } from "./poller.ts";
+
+const SOCK_NONBLOCK_CLOEXEC = 0o2004000;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const MSG_NOSIGNAL = 0x4000;
+const SHUT_WR = 1;
+const EAGAIN = 11;
+const ECONNABORTED = 103;
+/** How many clients are accepted in a row before those that are there have their turn. */
+const IN_A_ROW = 32;
+
+interface Waiting<T> {
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Accepts clients at a socket that listens.
+ *
+ * Cancel safety: `close` ends a wait for a client.
+ */
+export class LibcListener implements Polled, AsyncDisposable {
+  readonly descriptor: number;
+  readonly #socket: SocketCalls;
+  readonly #poller: Poller;
+  readonly #backlog: Backlog;
+  #waiting: Waiting<LibcConnection> | undefined;
+  #accepted = 0;
+  #isClosed = false;
+
+  /**
+   * @param descriptor A socket that listens and does not block; it belongs to this.
+   * @param socket The calls.
+   */
+  constructor(descriptor: number, socket: SocketCalls) {
+    this.descriptor = descriptor;
+    this.#backlog = new Backlog(socket, [descriptor]);
+    this.#socket = socket;
+    this.#poller = new Poller(socket);
+    this.#poller.add(this);
+  }
+
+  /**
+   * Waits for a client. One at a time waits.
+   *
+   * @throws {Error} If the system cannot accept one, or this is closed.
+   */
+  accept(): Promise<LibcConnection> {
+    return new Promise((resolve, reject) => {
+      if (++this.#accepted % IN_A_ROW !== 0) return this.#accept({ resolve, reject });
+      this.#waiting = { resolve, reject };
+      this.#poller.again(this);
+    });
+  }
+
+  /** Whether clients wait to be accepted at this moment. */
+  hasWaiting(): boolean {
+    return !this.#isClosed && !this.#backlog.isEmpty();
+  }
+
+  /** Ends to listen: who waits to be accepted is reset. The connections stay. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#poller.remove(this);
+    this.#socket.calls.close(this.descriptor);
+    this.#waiting?.reject(new Error("the listener is closed"));
+  }
+
+  /** Closes it, and waits until its connections are closed, too. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.#poller[Symbol.asyncDispose]();
+  }
+
+  changed(): void {
+    if (this.#waiting !== undefined) this.#accept(this.#waiting);
+  }
+
+  resumed(): void {
+    this.changed();
+  }
+
+  #accept(waiting: Waiting<LibcConnection>): void {
+    this.#waiting = undefined;
+    if (this.#isClosed) return waiting.reject(new Error("the listener is closed"));
+    const { calls } = this.#socket;
+    const descriptor = calls.accept4(this.descriptor, null, null, SOCK_NONBLOCK_CLOEXEC);
+    if (descriptor >= 0) {
+      return waiting.resolve(new LibcConnection(descriptor, { socket: this.#socket, poller: this.#poller }));
+    }
+    const error = this.#socket.errorNumber();
+    if (error === EAGAIN) this.#waiting = waiting;
+    // A client that was gone before it was accepted is none.
+    else if (error === ECONNABORTED) this.#accept(waiting);
+    else waiting.reject(socketError(this.#socket, error));
+  }
+}
+
+/** What {@link LibcConnection} waits with: the bytes, and who is told how many of them it was. */
+interface Transfer<T> extends Waiting<T> {
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * A connection. One read and one write at a time.
+ *
+ * Invariants: a read that has filled less than its buffer has taken all there was, so the next waits for the system to say that there is
+ * more (epoll(7), question 9); one that filled it goes on when the other connections have had their turn.
+ *
+ * Cancel safety: `close` ends a read and a write that wait.
+ */
+export class LibcConnection implements Polled {
+  readonly descriptor: number;
+  readonly #socket: SocketCalls;
+  readonly #poller: Poller;
+  #reading: Transfer<number | null> | undefined;
+  #writing: Transfer<number> | undefined;
+  /** Whether a read may find something. */
+  #canReceive = false;
+  /** Whether the client sends no more, or the connection is broken: the system says so once. */
+  #hasEnded = false;
+  #isClosed = false;
+
+  /**
+   * @param descriptor A connected socket that does not block; it belongs to this.
+   * @param options The calls, and who waits for it.
+   */
+  constructor(descriptor: number, { socket, poller }: { socket: SocketCalls; poller: Poller }) {
+    this.descriptor = descriptor;
+    this.#socket = socket;
+    this.#poller = poller;
+    poller.add(this);
+  }
+
+  /** Whether what is short is sent at once (tcp(7), TCP_NODELAY). */
+  setNoDelay(isOn: boolean): void {
+    const value = Uint8Array.of(isOn ? 1 : 0, 0, 0, 0);
+    this.#socket.calls.setsockopt(this.descriptor, IPPROTO_TCP, TCP_NODELAY, value, value.length);
+  }
+
+  /**
+   * Waits for bytes.
+   *
+   * @returns How many; null at the end.
+   * @throws {Error} If the connection is broken, or closed.
+   */
+  read(bytes: Uint8Array<ArrayBuffer>): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(closedError());
+      this.#reading = { bytes, resolve, reject };
+      if (this.#canReceive) this.#poller.again(this);
+    });
+  }
+
+  /**
+   * Sends some of the bytes, and waits while there is no room for any.
+   *
+   * @returns How many.
+   * @throws {Error} If the connection is broken, or closed.
+   */
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(closedError());
+      this.#send({ bytes, resolve, reject });
+    });
+  }
+
+  /**
+   * Says to the client that no more comes.
+   *
+   * @throws {Error} If the connection is broken.
+   */
+  closeWrite(): Promise<void> {
+    return Promise.try(() => {
+      if (this.#isClosed) throw closedError();
+      if (this.#socket.calls.shutdown(this.descriptor, SHUT_WR) < 0) throw this.#error();
+    });
+  }
+
+  /** Closes it at once. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#poller.remove(this);
+    this.#socket.calls.close(this.descriptor);
+    this.#reading?.reject(closedError());
+    this.#writing?.reject(closedError());
+  }
+
+  changed(
+    { canReceive, canSend, hasEnded }: { canReceive: boolean; canSend: boolean; hasEnded: boolean },
+  ): void {
+    if (hasEnded) this.#hasEnded = true;
+    if (canReceive) {
+      this.#canReceive = true;
+      this.#receive();
+    }
+    if (canSend && this.#writing !== undefined) this.#send(this.#writing);
+  }
+
+  resumed(): void {
+    this.#receive();
+  }
+
+  #receive(): void {
+    const reading = this.#reading;
+    if (reading === undefined) return;
+    const { bytes } = reading;
+    const count = this.#socket.calls.recv(this.descriptor, bytes, bytes.length as unknown as bigint, 0);
+    if (count < bytes.length && !this.#hasEnded) this.#canReceive = false;
+    if (count < 0) {
+      const error = this.#socket.errorNumber();
+      if (error === EAGAIN) return;
+      this.#reading = undefined;
+      return reading.reject(socketError(this.#socket, error));
+    }
+    this.#reading = undefined;
+    reading.resolve(count === 0 ? null : count);
+  }
+
+  #send(writing: Transfer<number>): void {
+    this.#writing = undefined;
+    const { bytes } = writing;
+    const count = this.#socket.calls.send(
+      this.descriptor,
+      bytes,
+      bytes.length as unknown as bigint,
+      MSG_NOSIGNAL,
+    );
+    if (count >= 0) return writing.resolve(count);
+    const error = this.#socket.errorNumber();
+    if (error === EAGAIN) this.#writing = writing;
+    else writing.reject(socketError(this.#socket, error));
+  }
+
+  #error(): Error {
+    return socketError(this.#socket, this.#socket.errorNumber());
+  }
+}
+
+function closedError(): Error {
+  return new Error("the connection is closed");
+}
