@@ -13,10 +13,11 @@ const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const MSG_NOSIGNAL = 0x4000;
 const SHUT_WR = 1;
+const EBADF = 9;
 const EAGAIN = 11;
 const ECONNABORTED = 103;
-/** How many clients are accepted in a row before those that are there have their turn. */
-const IN_A_ROW = 32;
+/** How many clients are accepted before those that are there have their turn. */
+const MOST_AT_ONCE = 256;
 
 interface Waiting<T> {
   resolve(value: T): void;
@@ -33,8 +34,7 @@ export class LibcListener implements Polled, AsyncDisposable {
   readonly #socket: SocketCalls;
   readonly #poller: Poller;
   readonly #backlog: Backlog;
-  #waiting: Waiting<LibcConnection> | undefined;
-  #accepted = 0;
+  #waiting: (Waiting<LibcConnection[]> & { most: number }) | undefined;
   #isClosed = false;
 
   /**
@@ -50,15 +50,16 @@ export class LibcListener implements Polled, AsyncDisposable {
   }
 
   /**
-   * Waits for a client. One at a time waits.
+   * Waits for clients. One at a time waits.
    *
-   * @throws {Error} If the system cannot accept one, or this is closed.
+   * @param most How many are wanted at most.
+   * @returns Who is there, at least one.
+   * @throws {Error} If the system cannot accept any, or this is closed.
    */
-  accept(): Promise<LibcConnection> {
+  accept(most: number): Promise<LibcConnection[]> {
     return new Promise((resolve, reject) => {
-      if (++this.#accepted % IN_A_ROW !== 0) return this.#accept({ resolve, reject });
-      this.#waiting = { resolve, reject };
-      this.#poller.again(this);
+      this.#waiting = { most: Math.min(most, MOST_AT_ONCE), resolve, reject };
+      this.changed();
     });
   }
 
@@ -73,7 +74,7 @@ export class LibcListener implements Polled, AsyncDisposable {
     this.#isClosed = true;
     this.#poller.remove(this);
     this.#socket.calls.close(this.descriptor);
-    this.#waiting?.reject(new Error("the listener is closed"));
+    this.changed();
   }
 
   /** Closes it, and waits until its connections are closed, too. */
@@ -83,26 +84,34 @@ export class LibcListener implements Polled, AsyncDisposable {
   }
 
   changed(): void {
-    if (this.#waiting !== undefined) this.#accept(this.#waiting);
-  }
-
-  resumed(): void {
-    this.changed();
-  }
-
-  #accept(waiting: Waiting<LibcConnection>): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    const { clients, error } = this.#accept(waiting.most);
+    if (clients.length === 0 && error === EAGAIN) return;
     this.#waiting = undefined;
-    if (this.#isClosed) return waiting.reject(new Error("the listener is closed"));
-    const { calls } = this.#socket;
-    const descriptor = calls.accept4(this.descriptor, null, null, SOCK_NONBLOCK_CLOEXEC);
-    if (descriptor >= 0) {
-      return waiting.resolve(new LibcConnection(descriptor, { socket: this.#socket, poller: this.#poller }));
-    }
-    const error = this.#socket.errorNumber();
-    if (error === EAGAIN) this.#waiting = waiting;
-    // A client that was gone before it was accepted is none.
-    else if (error === ECONNABORTED) this.#accept(waiting);
+    if (clients.length > 0) waiting.resolve(clients);
     else waiting.reject(socketError(this.#socket, error));
+  }
+
+  resumed(): void {}
+
+  /** Accepts who is there; `error` says why not more. */
+  #accept(most: number): { clients: LibcConnection[]; error: number } {
+    const { calls } = this.#socket;
+    const clients: LibcConnection[] = [];
+    while (clients.length < most) {
+      const descriptor = this.#isClosed
+        ? -1
+        : calls.accept4(this.descriptor, null, null, SOCK_NONBLOCK_CLOEXEC);
+      if (descriptor >= 0) {
+        clients.push(new LibcConnection(descriptor, { socket: this.#socket, poller: this.#poller }));
+        continue;
+      }
+      const error = this.#isClosed ? EBADF : this.#socket.errorNumber();
+      // A client that was gone before it was accepted is none.
+      if (error !== ECONNABORTED) return { clients, error };
+    }
+    return { clients, error: 0 };
   }
 }
 

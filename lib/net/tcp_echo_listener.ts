@@ -27,7 +27,8 @@ export type EchoSockets = "fastest" | "runtime";
 
 /** Where clients are accepted. */
 export interface EchoListener extends AsyncDisposable {
-  accept(): Promise<EchoSocket>;
+  /** Waits for clients, and returns one or more: `most` at most. */
+  accept(most: number): Promise<readonly EchoSocket[]>;
   /** Ends to listen, and an `accept` that waits. */
   close(): void;
   /** Whether clients wait to be accepted at this moment; undefined where nobody can tell. */
@@ -98,8 +99,8 @@ class RuntimeListener implements EchoListener {
     this.#backlog = Backlog.of(listener.addr);
   }
 
-  accept(): Promise<EchoSocket> {
-    return this.#listener.accept();
+  async accept(): Promise<EchoSocket[]> {
+    return [await this.#listener.accept()];
   }
 
   close(): void {

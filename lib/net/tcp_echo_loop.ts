@@ -27,7 +27,7 @@ const LOOKS = 8;
 const SHORTEST_LOOK_MS = 10;
 const LONGEST_LOOK_MS = 5_000;
 /** How long to accept clients that wait when the drain begins, and, where that is not known, how long none may come for none to wait. */
-const BACKLOG_LIMIT_MS = 1_000;
+const BACKLOG_LIMIT_MS = 2_000;
 const BACKLOG_QUIET_MS = 5;
 /** When time is up, a client has sent all that counts once nothing has come for so long; and for so long all this may last. */
 const QUIET_MS = 20;
@@ -91,27 +91,31 @@ export class EchoLoop {
 
   async #accept(): Promise<void> {
     while (await this.#hasRoom()) {
-      let connection: EchoSocket;
+      let connections: readonly EchoSocket[];
       try {
-        connection = await this.#listener.accept();
+        connections = await this.#listener.accept(this.#counters.room);
       } catch (error) {
         if (!this.#closing.signal.aborted) await this.#recover(error);
         continue;
       }
-      this.#accepted += 1;
-      // With several threads another may have been faster.
-      let isOpen = this.#counters.tryOpen();
-      while (!isOpen && await this.#hasRoom()) isOpen = this.#counters.tryOpen();
-      if (isOpen) this.#serve(connection);
-      else connection.close();
+      for (const connection of connections) await this.#welcome(connection);
     }
+  }
+
+  async #welcome(connection: EchoSocket): Promise<void> {
+    this.#accepted += 1;
+    // With several threads another may have been faster.
+    let isOpen = this.#counters.tryOpen();
+    while (!isOpen && await this.#hasRoom()) isOpen = this.#counters.tryOpen();
+    if (isOpen) this.#serve(connection);
+    else connection.close();
   }
 
   /** Waits until there may be one more connection. Says false once the listener is closed. */
   async #hasRoom(): Promise<boolean> {
     const { signal } = this.#closing;
     try {
-      await this.#counters.room(signal);
+      await this.#counters.untilRoom(signal);
     } catch {
       // The listener was closed.
     }
