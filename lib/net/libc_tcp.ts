@@ -24,6 +24,18 @@ interface Waiting<T> {
   reject(error: unknown): void;
 }
 
+/** Who is told what came of a read: how many bytes, null at the end. */
+export interface Receiver {
+  received(count: number | null): void;
+  failed(error: unknown): void;
+}
+
+/** Who is told what came of a write. */
+export interface Sender {
+  sent(count: number): void;
+  failed(error: unknown): void;
+}
+
 /**
  * Accepts clients at a socket that listens.
  *
@@ -115,11 +127,6 @@ export class LibcListener implements Polled, AsyncDisposable {
   }
 }
 
-/** What {@link LibcConnection} waits with: the bytes, and who is told how many of them it was. */
-interface Transfer<T> extends Waiting<T> {
-  bytes: Uint8Array<ArrayBuffer>;
-}
-
 /**
  * A connection. One read and one write at a time.
  *
@@ -132,8 +139,8 @@ export class LibcConnection implements Polled {
   readonly descriptor: number;
   readonly #socket: SocketCalls;
   readonly #poller: Poller;
-  #reading: Transfer<number | null> | undefined;
-  #writing: Transfer<number> | undefined;
+  #reading: { bytes: Uint8Array<ArrayBuffer>; receiver: Receiver } | undefined;
+  #writing: { bytes: Uint8Array<ArrayBuffer>; sender: Sender } | undefined;
   /** Whether a read may find something. */
   #canReceive = false;
   /** Whether the client sends no more, or the connection is broken: the system says so once. */
@@ -160,28 +167,24 @@ export class LibcConnection implements Polled {
   /**
    * Waits for bytes.
    *
-   * @returns How many; null at the end.
-   * @throws {Error} If the connection is broken, or closed.
+   * @param bytes Where to put them.
+   * @param receiver Told later how many they are, null at the end; or what broke the connection.
    */
-  read(bytes: Uint8Array<ArrayBuffer>): Promise<number | null> {
-    return new Promise((resolve, reject) => {
-      if (this.#isClosed) return reject(closedError());
-      this.#reading = { bytes, resolve, reject };
-      if (this.#canReceive) this.#poller.again(this);
-    });
+  read(bytes: Uint8Array<ArrayBuffer>, receiver: Receiver): void {
+    if (this.#isClosed) return receiver.failed(closedError());
+    this.#reading = { bytes, receiver };
+    if (this.#canReceive) this.#poller.again(this);
   }
 
   /**
    * Sends some of the bytes, and waits while there is no room for any.
    *
-   * @returns How many.
-   * @throws {Error} If the connection is broken, or closed.
+   * @param bytes At least one.
+   * @param sender Told at once, or later, how many were sent; or what broke the connection.
    */
-  write(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
-    return new Promise((resolve, reject) => {
-      if (this.#isClosed) return reject(closedError());
-      this.#send({ bytes, resolve, reject });
-    });
+  write(bytes: Uint8Array<ArrayBuffer>, sender: Sender): void {
+    if (this.#isClosed) return sender.failed(closedError());
+    this.#send(bytes, sender);
   }
 
   /**
@@ -202,8 +205,8 @@ export class LibcConnection implements Polled {
     this.#isClosed = true;
     this.#poller.remove(this);
     this.#socket.calls.close(this.descriptor);
-    this.#reading?.reject(closedError());
-    this.#writing?.reject(closedError());
+    this.#reading?.receiver.failed(closedError());
+    this.#writing?.sender.failed(closedError());
   }
 
   changed(
@@ -214,7 +217,7 @@ export class LibcConnection implements Polled {
       this.#canReceive = true;
       this.#receive();
     }
-    if (canSend && this.#writing !== undefined) this.#send(this.#writing);
+    if (canSend && this.#writing !== undefined) this.#send(this.#writing.bytes, this.#writing.sender);
   }
 
   resumed(): void {
@@ -224,32 +227,24 @@ export class LibcConnection implements Polled {
   #receive(): void {
     const reading = this.#reading;
     if (reading === undefined) return;
-    const { bytes } = reading;
+    const { bytes, receiver } = reading;
     const count = this.#socket.calls.recv(this.descriptor, bytes, bytes.length as unknown as bigint, 0);
     if (count < bytes.length && !this.#hasEnded) this.#canReceive = false;
-    if (count < 0) {
-      const error = this.#socket.errorNumber();
-      if (error === EAGAIN) return;
-      this.#reading = undefined;
-      return reading.reject(socketError(this.#socket, error));
-    }
+    const error = count < 0 ? this.#socket.errorNumber() : 0;
+    if (error === EAGAIN) return;
     this.#reading = undefined;
-    reading.resolve(count === 0 ? null : count);
+    if (error !== 0) receiver.failed(socketError(this.#socket, error));
+    else receiver.received(count === 0 ? null : count);
   }
 
-  #send(writing: Transfer<number>): void {
-    this.#writing = undefined;
-    const { bytes } = writing;
-    const count = this.#socket.calls.send(
-      this.descriptor,
-      bytes,
-      bytes.length as unknown as bigint,
-      MSG_NOSIGNAL,
-    );
-    if (count >= 0) return writing.resolve(count);
-    const error = this.#socket.errorNumber();
-    if (error === EAGAIN) this.#writing = writing;
-    else writing.reject(socketError(this.#socket, error));
+  #send(bytes: Uint8Array<ArrayBuffer>, sender: Sender): void {
+    const length = bytes.length as unknown as bigint;
+    const count = this.#socket.calls.send(this.descriptor, bytes, length, MSG_NOSIGNAL);
+    const error = count < 0 ? this.#socket.errorNumber() : 0;
+    this.#writing = error === EAGAIN ? { bytes, sender } : undefined;
+    if (error === EAGAIN) return;
+    if (error !== 0) sender.failed(socketError(this.#socket, error));
+    else sender.sent(count);
   }
 
   #error(): Error {

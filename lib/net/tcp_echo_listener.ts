@@ -7,7 +7,7 @@
 import { reason, SystemError } from "../errors.ts";
 import { type Address, type Endpoint, formatEndpoint } from "./address.ts";
 import { socketCalls } from "./libc.ts";
-import { LibcListener } from "./libc_tcp.ts";
+import { type LibcConnection, LibcListener, type Receiver, type Sender } from "./libc_tcp.ts";
 import { Backlog, takeOver } from "./listening_sockets.ts";
 
 /** A certificate chain and its private key, both in PEM. */
@@ -16,11 +16,8 @@ export interface TlsIdentity {
   key: string;
 }
 
-/** A connection, as it is served: one of the runtime, or of the C library. */
-export type EchoSocket = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close"> & {
-  /** Not at Unix sockets, and not with TLS in older runtimes. */
-  setNoDelay?(isOn: boolean): void;
-};
+/** A connection, as it is served: one of the runtime, or of the C library, which has no promise for every message. */
+export type EchoSocket = Pick<LibcConnection, "read" | "write" | "closeWrite" | "close" | "setNoDelay">;
 
 /** Whose sockets serve: those of the runtime, or what is fastest here. */
 export type EchoSockets = "fastest" | "runtime";
@@ -90,6 +87,35 @@ export function acceptingAt(descriptor: number): EchoListener {
   return new LibcListener(descriptor, socketCalls()!);
 }
 
+class RuntimeSocket implements EchoSocket {
+  readonly #connection: Deno.Conn & Partial<Pick<Deno.TcpConn, "setNoDelay">>;
+
+  constructor(connection: Deno.Conn) {
+    this.#connection = connection;
+  }
+
+  read(bytes: Uint8Array, { received, failed }: Receiver): void {
+    this.#connection.read(bytes).then(received, failed);
+  }
+
+  write(bytes: Uint8Array, { sent, failed }: Sender): void {
+    this.#connection.write(bytes).then(sent, failed);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#connection.closeWrite();
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  setNoDelay(isOn: boolean): void {
+    // Not at Unix sockets, and not with TLS in older runtimes.
+    this.#connection.setNoDelay?.(isOn);
+  }
+}
+
 class RuntimeListener implements EchoListener {
   readonly #listener: Deno.Listener;
   readonly #backlog: Backlog | undefined;
@@ -100,7 +126,7 @@ class RuntimeListener implements EchoListener {
   }
 
   async accept(): Promise<EchoSocket[]> {
-    return [await this.#listener.accept()];
+    return [new RuntimeSocket(await this.#listener.accept())];
   }
 
   close(): void {

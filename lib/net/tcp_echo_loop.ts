@@ -124,7 +124,7 @@ export class EchoLoop {
 
   #serve(connection: EchoSocket): void {
     try {
-      connection.setNoDelay?.(this.#settings.noDelay);
+      connection.setNoDelay(this.#settings.noDelay);
     } catch {
       // The client has gone already, as the first read will say.
     }
