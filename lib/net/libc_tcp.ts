@@ -228,7 +228,7 @@ export class LibcConnection implements Polled {
     const reading = this.#reading;
     if (reading === undefined) return;
     const { bytes, receiver } = reading;
-    const count = this.#socket.calls.recv(this.descriptor, bytes, bytes.length as unknown as bigint, 0);
+    const count = this.#socket.calls.recv(this.descriptor, bytes, bytes.length, 0);
     if (count < bytes.length && !this.#hasEnded) this.#canReceive = false;
     const error = count < 0 ? this.#socket.errorNumber() : 0;
     if (error === EAGAIN) return;
@@ -238,8 +238,7 @@ export class LibcConnection implements Polled {
   }
 
   #send(bytes: Uint8Array<ArrayBuffer>, sender: Sender): void {
-    const length = bytes.length as unknown as bigint;
-    const count = this.#socket.calls.send(this.descriptor, bytes, length, MSG_NOSIGNAL);
+    const count = this.#socket.calls.send(this.descriptor, bytes, bytes.length, MSG_NOSIGNAL);
     const error = count < 0 ? this.#socket.errorNumber() : 0;
     this.#writing = error === EAGAIN ? { bytes, sender } : undefined;
     if (error === EAGAIN) return;

@@ -84,7 +84,7 @@ export class EchoConnection {
     this.#isLine = service.line || service.transform === "reverse";
     const { delayMs, bytesPerSecond } = service;
     if (delayMs > 0 || bytesPerSecond < Infinity) {
-      const writer = { write: (bytes: Uint8Array) => this.#writeCounted(bytes) };
+      const writer = { write: (bytes: Uint8Array<ArrayBuffer>) => this.#writeCounted(bytes) };
       this.#paced = new PacedWriter(writer, { delayMs, bytesPerSecond });
     }
   }
