@@ -12,6 +12,7 @@ import type { BrokerAddress } from "./address.ts";
 /** Codes of the errors that a broker answers with, and of the client's own. */
 export type BrokerErrorCode =
   | "NOT_FOUND"
+  | "NOT_UP"
   | "RESOURCE_LOCKED"
   | "PRECONDITION_FAILED"
   | "ACCESS_REFUSED"
@@ -34,6 +35,11 @@ const TLS_ALERT = 0x15;
 /** Whether an error of a channel has a code. */
 export function hasCode(error: unknown, code: BrokerErrorCode): boolean {
   return codeOf(error) === code;
+}
+
+/** Whether what was asked for is there, and cannot be reached at the moment. */
+export function isNotUp(error: unknown): boolean {
+  return hasCode(error, "NOT_UP") || error instanceof Error && hasCode(error.cause, "NOT_UP");
 }
 
 /**
@@ -74,6 +80,7 @@ export function requestError(
     PRECONDITION_FAILED: preconditionProblem(error),
     ACCESS_REFUSED:
       `user '${address.user}' may not do that in vhost '${address.vhost}': grant the permission`,
+    NOT_UP: "the node that keeps it is not up, or not yet: try again",
     NOT_FOUND: "it is not there: it was deleted, or never made",
     RESOURCE_LOCKED: "another connection has it for itself: try again",
     NACK: "the broker did not take it: it is full, or out of disk",
@@ -124,8 +131,13 @@ function connectProblem(error: unknown, { user, vhost, tls }: BrokerAddress): st
   return message;
 }
 
+/** A broker that has just started, or whose other nodes are away, says that it does not find what it does not reach. */
 function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
+  if (!(error instanceof Error && "code" in error)) return "";
+  const code = String(error.code);
+  return code === "NOT_FOUND" && /is down or inaccessible|stopped by supervisor/.test(error.message)
+    ? "NOT_UP"
+    : code;
 }
 
 /** A code with many meanings: a queue is declared with other properties, what was delivered is settled twice, or not in time. */

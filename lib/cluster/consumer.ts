@@ -132,14 +132,10 @@ export class ClusterConsumer implements Consumer {
         return { item, token, attempts, env: {} };
       } catch (error) {
         if (this.#end.signal.aborted) break;
-        const flow = this.#flow;
-        if (error instanceof ClosedError || flow?.inbox.isDeleted) return undefined;
+        const failure = this.#queue.parts.layout.gone(error);
+        if (failure instanceof ClosedError) return undefined;
         // Over the next connection it goes on, or the next channel, if the broker has closed this one.
-        if (
-          flow === undefined ? this.#queue.parts.layout.gone(error) !== error : !flow.channel.lost.aborted
-        ) {
-          throw error;
-        }
+        if (!this.#flow?.channel.lost.aborted) throw failure;
       }
     }
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -182,10 +178,8 @@ export class ClusterConsumer implements Consumer {
     const { layout, receipts } = this.#queue.parts;
     await inbox.close().catch(() => {});
     const unused = inbox.takeAll().length;
-    if (unused > 0) {
-      // They were no attempts.
-      await layout.change(connection, ({ uncounted }) => ({ uncounted: uncounted + 1 })).catch(() => {});
-    }
+    // What came and was given to nobody was no attempt; brokers send some also after they have said that they send no more.
+    await layout.change(connection, ({ uncounted }) => ({ uncounted: uncounted + 1 })).catch(() => {});
     await closeSoon(channel);
     receipts.left(unused);
   }

@@ -57,7 +57,7 @@ export async function waitForItem(
     const delivery = receipts.add(message, { channel, book: books.last, isAlone: true });
     return { delivery, channel, book: books.last };
   } catch (error) {
-    throw inbox?.isDeleted ? layout.deleted() : layout.gone(error);
+    throw layout.gone(error);
   } finally {
     unfollow();
     stop();

@@ -14,6 +14,9 @@ import type { BrokerChannel } from "./channel.ts";
 /** How long {@link closeSoon} waits. */
 const CLOSE_LIMIT_MS = 1_000;
 
+/** A queue was deleted by whomever while somebody listened to it. */
+export class DeletedError extends SystemError {}
+
 /** A message as the broker delivered it. Its `deliveryTag` is what it is acknowledged by, in the channel that it came over. */
 export type Delivered = AsyncMessage;
 
@@ -40,7 +43,7 @@ export class Inbox {
   readonly #cancelled = (tag: string) => tag === this.#tag && this.#refuse();
   #tag = "";
   #wake: () => void = () => {};
-  #refusal: SystemError | undefined;
+  #refusal: DeletedError | undefined;
 
   private constructor(channel: BrokerChannel, queue: string) {
     this.#channel = channel;
@@ -96,11 +99,6 @@ export class Inbox {
     }
   }
 
-  /** Whether the queue was deleted. */
-  get isDeleted(): boolean {
-    return this.#refusal !== undefined;
-  }
-
   /** What is here already, taken out. */
   takeAll(): Delivered[] {
     return this.#messages.splice(0);
@@ -115,7 +113,7 @@ export class Inbox {
   }
 
   #refuse(): void {
-    this.#refusal = new SystemError(`cannot go on: somebody deleted '${this.#queue}' at the broker`);
+    this.#refusal = new DeletedError(`cannot go on: somebody deleted '${this.#queue}' at the broker`);
     this.#wake();
   }
 }

@@ -103,8 +103,7 @@ export class Putting {
         await this.#roomMayBe({ channel, pass, inbox, signal });
       }
     } catch (error) {
-      if (!(error instanceof SystemError) || !connection.isOpen) throw error;
-      throw await this.#layout.exists(connection) ? error : this.#layout.deleted();
+      throw this.#layout.gone(error);
     } finally {
       await closeSoon(channel);
     }

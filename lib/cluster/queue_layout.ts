@@ -24,6 +24,7 @@ import type { BrokerConnection } from "./connection.ts";
 import { exclusively, makeOnce } from "./creation.ts";
 import { Gate, TOKEN_QUEUE } from "./gate.ts";
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY } from "./item.ts";
+import { DeletedError } from "./inbox.ts";
 import { Log } from "./log.ts";
 import { addName, removeName } from "./names.ts";
 import { makeExchange } from "./roll_call.ts";
@@ -237,7 +238,8 @@ export class QueueLayout {
 
   /** What to throw for what is not there any more; anything else stays what it is. */
   gone(error: unknown): unknown {
-    const isGone = error instanceof Error && hasCode(error.cause, "NOT_FOUND");
+    const isGone = error instanceof DeletedError ||
+      error instanceof Error && hasCode(error.cause, "NOT_FOUND");
     return isGone ? this.deleted() : error;
   }
 

@@ -4,16 +4,21 @@
  * @module
  */
 
+import { delay } from "@std/async/delay";
 import { TimeoutError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { follow } from "../task/abort.ts";
 import { formatDuration } from "../time/duration.ts";
 import { Timer } from "../time/timer.ts";
+import { isNotUp } from "./broker_error.ts";
 import type { BrokerConnection } from "./connection.ts";
 import type { ClusterStore } from "./store.ts";
 
+const NOT_UP_PAUSE_MS = 100;
+
 /**
- * Waits for something at the broker. If the connection is lost meanwhile, the wait goes on over the next one, at the end of the line.
+ * Waits for something at the broker. If the connection is lost meanwhile, the wait goes on over the next one, at the end of the line; a broker
+ * that has just started may not have everything up at once, and is asked again.
  *
  * @param store Where.
  * @param options When to give up. Default: never.
@@ -41,7 +46,9 @@ export async function waitAcross<T>(
         return await attempt(connection, end.signal);
       } catch (error) {
         end.signal.throwIfAborted();
-        if (!connection.lost.aborted) throw error;
+        if (connection.lost.aborted) continue;
+        if (!isNotUp(error)) throw error;
+        await delay(NOT_UP_PAUSE_MS, { signal: end.signal });
       }
     }
   } finally {
