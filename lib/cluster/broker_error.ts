@@ -12,7 +12,7 @@ import type { BrokerAddress } from "./address.ts";
 /** Codes of the errors that a broker answers with, and of the client's own. */
 export type BrokerErrorCode =
   | "NOT_FOUND"
-  | "NOT_UP"
+  | "UNAVAILABLE"
   | "RESOURCE_LOCKED"
   | "PRECONDITION_FAILED"
   | "ACCESS_REFUSED"
@@ -30,16 +30,14 @@ export class NoBrokerError extends Error {
   }
 }
 
+/** What we asked for is there, but cannot be used yet, or at the moment: the broker has just started, or lost nodes. */
+export class UnavailableError extends SystemError {}
+
 const TLS_ALERT = 0x15;
 
 /** Whether an error of a channel has a code. */
 export function hasCode(error: unknown, code: BrokerErrorCode): boolean {
   return codeOf(error) === code;
-}
-
-/** Whether what was asked for is there, and cannot be reached at the moment. */
-export function isNotUp(error: unknown): boolean {
-  return hasCode(error, "NOT_UP") || error instanceof Error && hasCode(error.cause, "NOT_UP");
 }
 
 /**
@@ -76,11 +74,16 @@ export function requestError(
   { address, object }: { address: BrokerAddress; object: string },
 ): ConcError {
   if (error instanceof SystemError || error instanceof TimeoutError) return error;
+  if (hasCode(error, "UNAVAILABLE")) {
+    return new UnavailableError(
+      `cannot use ${object} at ${address.hostAndPort}: the broker has not got it up: try again, or look at its nodes`,
+      { cause: error },
+    );
+  }
   const problems: Readonly<Record<string, string>> = {
     PRECONDITION_FAILED: preconditionProblem(error),
     ACCESS_REFUSED:
       `user '${address.user}' may not do that in vhost '${address.vhost}': grant the permission`,
-    NOT_UP: "the node that keeps it is not up, or not yet: try again",
     NOT_FOUND: "it is not there: it was deleted, or never made",
     RESOURCE_LOCKED: "another connection has it for itself: try again",
     NACK: "the broker did not take it: it is full, or out of disk",
@@ -131,13 +134,11 @@ function connectProblem(error: unknown, { user, vhost, tls }: BrokerAddress): st
   return message;
 }
 
-/** A broker that has just started, or whose other nodes are away, says that it does not find what it does not reach. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error && "code" in error)) return "";
-  const code = String(error.code);
-  return code === "NOT_FOUND" && /is down or inaccessible|stopped by supervisor/.test(error.message)
-    ? "NOT_UP"
-    : code;
+  // What a broker says of a queue that is there, but whose node has just started, or is down.
+  if (error.code === "NOT_FOUND" && /down or inaccessible/.test(error.message)) return "UNAVAILABLE";
+  return String(error.code);
 }
 
 /** A code with many meanings: a queue is declared with other properties, what was delivered is settled twice, or not in time. */
