@@ -1,5 +1,5 @@
 /**
- * How fast `conc queue` is over a broker. It needs one: `deno task broker -- deno task bench cluster_queue`.
+ * How fast `conc queue` is over a broker: a part of the bench `cluster`.
  *
  * @module
  */
@@ -15,12 +15,8 @@ const JOBS = 500;
 const WORK_ROUNDS = 3;
 const WORKERS = 2;
 
-export default async function clusterQueue(): Promise<void> {
-  const url = Deno.env.get("CONC_TEST_AMQP");
-  if (url === undefined) {
-    console.log("there is no broker: run deno task broker -- deno task bench cluster_queue");
-    return;
-  }
+/** Puts and works, at the broker of this URL. */
+export async function measureQueues(url: string): Promise<void> {
   const conc = concExecutable();
   const run = (args: readonly string[], stdin = "") =>
     runProgram([conc, "queue", ...args, "--store", url], { stdin });

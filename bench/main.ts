@@ -19,7 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   task: () => import("./task.ts"),
   thread: () => import("./thread.ts"),
   host: () => import("./host.ts"),
-  cluster_queue: () => import("./cluster_queue.ts"),
+  cluster: () => import("./cluster.ts"),
 };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
