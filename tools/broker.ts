@@ -22,7 +22,12 @@ const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /** What the program that controls the broker does. */
 const CONTROL = `
-alive() { [ -s "$RABBITMQ_PID_FILE" ] && kill -0 "$(cat "$RABBITMQ_PID_FILE")" 2>/dev/null; }
+# What was killed stays a zombie until somebody reaps it.
+alive() {
+  [ -s "$RABBITMQ_PID_FILE" ] || return 1
+  pid=$(cat "$RABBITMQ_PID_FILE")
+  kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null
+}
 case \${1-} in
 start)
   alive && exit 0
@@ -42,7 +47,7 @@ kill)
   alive || exit 0
   pid=$(cat "$RABBITMQ_PID_FILE")
   kill -KILL "$pid"
-  while kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.02; done
+  while alive; do sleep 0.02; done
   ;;
 end)
   "$0" kill

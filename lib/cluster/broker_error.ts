@@ -12,6 +12,7 @@ import type { BrokerAddress } from "./address.ts";
 /** Codes of the errors that a broker answers with, and of the client's own. */
 export type BrokerErrorCode =
   | "NOT_FOUND"
+  | "UNAVAILABLE"
   | "RESOURCE_LOCKED"
   | "PRECONDITION_FAILED"
   | "ACCESS_REFUSED"
@@ -28,6 +29,9 @@ export class NoBrokerError extends Error {
     this.firstByte = firstByte;
   }
 }
+
+/** What we asked for is there, but cannot be used yet, or at the moment: the broker has just started, or lost nodes. */
+export class UnavailableError extends SystemError {}
 
 const TLS_ALERT = 0x15;
 
@@ -70,6 +74,12 @@ export function requestError(
   { address, object }: { address: BrokerAddress; object: string },
 ): ConcError {
   if (error instanceof SystemError || error instanceof TimeoutError) return error;
+  if (hasCode(error, "UNAVAILABLE")) {
+    return new UnavailableError(
+      `cannot use ${object} at ${address.hostAndPort}: the broker has not got it up: try again, or look at its nodes`,
+      { cause: error },
+    );
+  }
   const problems: Readonly<Record<string, string>> = {
     PRECONDITION_FAILED: preconditionProblem(error),
     ACCESS_REFUSED:
@@ -125,7 +135,10 @@ function connectProblem(error: unknown, { user, vhost, tls }: BrokerAddress): st
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
+  if (!(error instanceof Error && "code" in error)) return "";
+  // What a broker says of a queue that is there, but whose node has just started, or is down.
+  if (error.code === "NOT_FOUND" && /down or inaccessible/.test(error.message)) return "UNAVAILABLE";
+  return String(error.code);
 }
 
 /** A code with many meanings: a queue is declared with other properties, what was delivered is settled twice, or not in time. */

@@ -22,7 +22,7 @@ export interface Creation {
   /** What is declared last: the object is there if this is. Rejects if it is not. */
   find: (channel: BrokerChannel) => Promise<unknown>;
   /** Makes everything, whatever of it an earlier attempt left, and what `find` looks for last. */
-  make: (channel: BrokerChannel) => Promise<void>;
+  make: (channel: BrokerChannel, connection: BrokerConnection) => Promise<void>;
 }
 
 /** Makers that are in one connection, which the broker does not keep apart. */
@@ -42,7 +42,7 @@ export async function makeOnce(connection: BrokerConnection, creation: Creation)
   if (await isThere(connection, creation)) return false;
   return await exclusively(connection, creation, async (channel) => {
     if (await isThere(connection, creation)) return false;
-    await creation.make(channel);
+    await creation.make(channel, connection);
     return true;
   });
 }
@@ -101,7 +101,8 @@ async function lone(
   }
 }
 
-async function isThere(
+/** Whether an object is there. */
+export async function isThere(
   connection: BrokerConnection,
   { what, find }: Pick<Creation, "what" | "find">,
 ): Promise<boolean> {

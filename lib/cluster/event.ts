@@ -6,16 +6,16 @@
 
 import type { EventChange, NamedEvent, NamedEventStatus } from "../named.ts";
 import type { EventOccurrence, EventStatistics, WaitOptions } from "../primitives.ts";
-import { hasCode } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
-import { makeOnce } from "./creation.ts";
+import { isThere, makeOnce } from "./creation.ts";
 import { Gate } from "./gate.ts";
 import { Inbox } from "./inbox.ts";
 import { Log } from "./log.ts";
 import { addName, namesOf } from "./names.ts";
+import { findExchange, makeExchange } from "./roll_call.ts";
 import { type ClusterStore, objectName } from "./store.ts";
-import { checkLimit, timedOut, waitAcross } from "./wait.ts";
+import { checkLimit, doSoon, timedOut, waitAcross } from "./wait.ts";
 
 /** How an event stands after a change. */
 interface State {
@@ -29,9 +29,6 @@ interface State {
 }
 
 const NEW: State = { set: false, generation: 0, data: null, since: 0 };
-
-/** How long a command that wants an answer now waits for a connection that was lost. */
-const CONNECT_LIMIT_MS = 10_000;
 
 /**
  * A flag that many wait for, on whichever machines they are; it carries data and counts its generations. It outlives all of them, and a
@@ -47,7 +44,8 @@ export class ClusterEvent implements NamedEvent {
   readonly #store: ClusterStore;
   readonly #name: string;
   readonly #what: string;
-  /** Everybody who waits listens to this queue, in which nothing ever comes: so they are counted. It is declared last. */
+  readonly #object: string;
+  /** Everybody who waits listens to this queue, in which nothing ever comes: so they are counted. */
   readonly #waiting: string;
   readonly #gate: Gate;
   readonly #log: Log<State>;
@@ -60,7 +58,8 @@ export class ClusterEvent implements NamedEvent {
     this.#store = store;
     this.#name = name;
     this.#what = `the event '${name}'`;
-    this.#waiting = objectName("event", name);
+    this.#object = objectName("event", name);
+    this.#waiting = objectName("event", name, "waiting");
     this.#gate = new Gate(objectName("event", name, "gate"));
     this.#log = new Log(objectName("event", name, "log"));
   }
@@ -68,7 +67,7 @@ export class ClusterEvent implements NamedEvent {
   /** All events of a broker that were ever changed, by their names. */
   static async list(store: ClusterStore): Promise<NamedEventStatus[]> {
     const events: NamedEventStatus[] = [];
-    for (const name of await namesOf(await store.connection(), "event")) {
+    for (const name of await doSoon(store, (connection) => namesOf(connection, "event"))) {
       const { since, ...statistics } = await new ClusterEvent(store, name).#look();
       if (since > 0) events.push({ name, ...statistics, since: new Date(since) });
     }
@@ -81,19 +80,25 @@ export class ClusterEvent implements NamedEvent {
    * @throws {SystemError} If the broker cannot be used. If the connection was lost meanwhile, it may have been changed or not.
    */
   async change(change: EventChange): Promise<EventStatistics> {
-    const connection = await this.#store.connection({ timeoutMs: CONNECT_LIMIT_MS });
-    await this.#make(connection);
-    const channel = await connection.channel(this.#what);
-    try {
-      const pass = await this.#gate.enter(channel);
-      const state = changed(await this.#log.last(channel), change);
-      await this.#log.append(channel, state);
-      const waiting = await this.#countWaiting(channel);
-      pass.leave();
-      return statisticsOf(state, waiting);
-    } finally {
-      await channel.close();
-    }
+    const { state, waiting, appended } = await doSoon(this.#store, async (connection) => {
+      await this.#make(connection);
+      const channel = await connection.channel(this.#what);
+      try {
+        const pass = await this.#gate.enter(channel);
+        const state = changed(await this.#log.last(channel), change);
+        // Who is woken waits no more.
+        const waiting = state.woken === undefined ? await this.#countWaiting(channel) : 0;
+        // Whatever becomes of this is not to be done again.
+        const appended = await Promise.allSettled([this.#log.append(channel, state)]);
+        pass.leave();
+        return { state, waiting, appended };
+      } finally {
+        await channel.close();
+      }
+    });
+    const [result] = appended;
+    if (result.status === "rejected") throw result.reason;
+    return statisticsOf(state, waiting);
   }
 
   /**
@@ -192,31 +197,33 @@ export class ClusterEvent implements NamedEvent {
   async #make(connection: BrokerConnection): Promise<void> {
     await makeOnce(connection, {
       what: this.#what,
-      object: this.#waiting,
-      find: (channel) => channel.raw.queueDeclare({ queue: this.#waiting, passive: true }),
+      object: this.#object,
+      find: (channel) => findExchange(channel, this.#object),
       make: async (channel) => {
         await addName(connection, "event", this.#name);
         await this.#gate.make(channel);
         await this.#log.make(channel, NEW);
         await channel.ask((raw) => raw.queueDeclare({ queue: this.#waiting, durable: true }));
+        // Nothing is sent to it: it says that the event is there.
+        await makeExchange(channel, this.#object);
       },
     });
   }
 
   /** How it stands. One that is not there is not made. */
-  async #look(): Promise<EventStatistics & { since: number }> {
-    const connection = await this.#store.connection({ timeoutMs: CONNECT_LIMIT_MS });
-    const channel = await connection.channel(this.#what);
-    try {
-      const waiting = await this.#countWaiting(channel);
-      const state = await this.#log.last(channel);
-      return { ...statisticsOf(state, waiting), since: state.since };
-    } catch (error) {
-      if (!(error instanceof Error && hasCode(error.cause, "NOT_FOUND"))) throw error;
-      return { ...statisticsOf(NEW, 0), since: 0 };
-    } finally {
-      await channel.close();
-    }
+  #look(): Promise<EventStatistics & { since: number }> {
+    const found = { what: this.#what, find: (channel: BrokerChannel) => findExchange(channel, this.#object) };
+    return doSoon(this.#store, async (connection) => {
+      if (!await isThere(connection, found)) return { ...statisticsOf(NEW, 0), since: 0 };
+      const channel = await connection.channel(this.#what);
+      try {
+        const waiting = await this.#countWaiting(channel);
+        const state = await this.#log.last(channel);
+        return { ...statisticsOf(state, waiting), since: state.since };
+      } finally {
+        await channel.close();
+      }
+    });
   }
 
   async #countWaiting(channel: BrokerChannel): Promise<number> {

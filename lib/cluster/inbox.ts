@@ -6,8 +6,10 @@
 
 import { setImmediate } from "node:timers";
 import type { AsyncMessage } from "rabbitmq-client";
-import { SystemError } from "../errors.ts";
+import { SystemError, TimeoutError } from "../errors.ts";
 import { offAbort, onAbort } from "../abort.ts";
+import { deadline } from "../time/deadline.ts";
+import { UnavailableError } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 
 /** A message as the broker delivered it. Its `deliveryTag` is what it is acknowledged by, in the channel that it came over. */
@@ -56,7 +58,7 @@ export class Inbox {
   ): Promise<Inbox> {
     const inbox = new Inbox(channel, queue);
     channel.raw.on("basic.cancel", inbox.#cancelled);
-    const { consumerTag } = await channel.ask(async (raw) => {
+    const consuming = channel.ask(async (raw) => {
       // The limit is that of the consumers that begin after it.
       await raw.basicQos({ prefetchCount: prefetch });
       return await raw.basicConsume({ queue, arguments: details }, (message) => {
@@ -64,7 +66,7 @@ export class Inbox {
         inbox.#wake();
       });
     });
-    inbox.#tag = consumerTag;
+    inbox.#tag = (await answered(consuming, queue)).consumerTag;
     return inbox;
   }
 
@@ -105,6 +107,25 @@ export class Inbox {
   #refuse(): void {
     this.#refusal = new SystemError(`cannot go on: somebody deleted '${this.#queue}' at the broker`);
     this.#wake();
+  }
+}
+
+/** How long an answer may take. A broker that has just started leaves some questions unanswered. */
+const ANSWER_LIMIT_MS = 5_000;
+
+/**
+ * Waits for the answer of a broker that stands.
+ *
+ * @param answer The answer.
+ * @param queue What it is about.
+ * @throws {UnavailableError} If it does not come.
+ */
+export async function answered<T>(answer: Promise<T>, queue: string): Promise<T> {
+  try {
+    return await deadline(() => answer, ANSWER_LIMIT_MS);
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+    throw new UnavailableError(`cannot use '${queue}' at the broker: no answer within 5s: try again`);
   }
 }
 

@@ -13,7 +13,7 @@ import { namesOf } from "./names.ts";
 import { ClusterPermits, graceOf, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
 import type { ClusterStore } from "./store.ts";
 import { type Book, counts, countTokens, destroy, putBack, type Token, token } from "./tokens.ts";
-import { timedOut, waitAcross } from "./wait.ts";
+import { doSoon, timedOut, waitAcross } from "./wait.ts";
 
 /** Options of {@link ClusterLock.open}. */
 export interface ClusterLockOptions {
@@ -57,14 +57,14 @@ export class ClusterLock implements NamedLock {
     const options = { kind: "lock" as const, name, what, ...(renewMs !== undefined && { renewMs }) };
     const permits = new ClusterPermits(store, options);
     // There are as many shares as there ever were holders at once who shared it.
-    await permits.make(await permits.connection(), { permits: Number.MAX_SAFE_INTEGER, tokens: 0 });
+    await permits.make({ permits: Number.MAX_SAFE_INTEGER, tokens: 0 });
     return new ClusterLock(permits);
   }
 
   /** The locks of a broker that are held or waited for, by their names. */
   static async names(store: ClusterStore): Promise<string[]> {
     const names: string[] = [];
-    for (const name of await namesOf(await store.connection(), "lock")) {
+    for (const name of await doSoon(store, (connection) => namesOf(connection, "lock"))) {
       const { held, waiting } = await (await ClusterLock.open(store, name)).statistics();
       if (held || waiting > 0) names.push(name);
     }
@@ -103,11 +103,17 @@ export class ClusterLock implements NamedLock {
    * @param options Whether to share it, and what it is for.
    * @throws {SystemError} If the broker cannot be used.
    */
-  async tryAcquire(
+  tryAcquire(
     { shared = false, command }: Omit<NamedLockOptions, keyof WaitOptions> = {},
   ): Promise<ClusterLease | undefined> {
+    return doSoon(this.#permits.store, (connection) => this.#try(connection, { shared, command }));
+  }
+
+  async #try(
+    connection: BrokerConnection,
+    { shared, command }: { shared: boolean; command: string | undefined },
+  ): Promise<ClusterLease | undefined> {
     const permits = this.#permits;
-    const connection = await permits.connection();
     const channel = await connection.channel(permits.what);
     const part = partOf({ state: "waits", weight: shared ? SHARED : ALONE, command });
     try {
@@ -151,9 +157,9 @@ export class ClusterLock implements NamedLock {
       return { inLine: waiting + (taken ? 1 : 0), shares };
     });
     if (counts.inLine + counts.shares === 0) return { holders: [], waiters: [] };
-    const parts = await this.#permits.roll.ask(
-      await this.#permits.connection(),
-      (parts) => parts.length >= counts.inLine + counts.shares,
+    const { roll } = this.#permits;
+    const parts = await this.#permits.asking((_, connection) =>
+      roll.ask(connection, (parts) => parts.length >= counts.inLine + counts.shares)
     );
     const isShared = ({ weight }: { weight: number }) => ({ shared: weight === SHARED });
     const { holders, waiters } = holdersAndWaiters(parts);

@@ -5,7 +5,7 @@
  */
 
 import type { BrokerChannel } from "./channel.ts";
-import { Inbox } from "./inbox.ts";
+import { answered, Inbox } from "./inbox.ts";
 
 /**
  * How much of a log stays. Old entries go by the segment; a follower who is away for a moment still finds what it missed, and the last
@@ -71,7 +71,7 @@ export class Log<T> {
   async last(channel: BrokerChannel, signal?: AbortSignal): Promise<T> {
     const follower = await this.follow(channel);
     try {
-      return (await follower.next(signal)).state;
+      return (await answered(follower.next(signal), this.queue)).state;
     } finally {
       if (!channel.lost.aborted) await follower.close();
     }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { delay } from "@std/async/delay";
 import type { BrokerConnection } from "./connection.ts";
 import { exclusively, makeOnce } from "./creation.ts";
 import { Log } from "./log.ts";
@@ -12,6 +13,12 @@ import type { ObjectKind } from "./store.ts";
 
 /** An object was made, or is gone. The first entry of all names none. */
 type NameEntry = { kind: ObjectKind; name: string; gone?: boolean } | null;
+
+/**
+ * RabbitMQ 3.10 forgets its streams if it is killed within half a second of the first that it ever made: it had not yet written down that it
+ * keeps any. This stream is the first, and nothing is made before it.
+ */
+const FIRST_STREAM_MS = 1_000;
 
 const OBJECT = "conc.names";
 const WHAT = "the names of all objects";
@@ -68,6 +75,7 @@ async function ensure(connection: BrokerConnection): Promise<void> {
     find: (channel) => findExchange(channel, OBJECT),
     make: async (channel) => {
       await log.make(channel, null);
+      await delay(FIRST_STREAM_MS);
       await makeExchange(channel, OBJECT);
     },
   });

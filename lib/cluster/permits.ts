@@ -4,7 +4,6 @@
  * @module
  */
 
-import { SystemError } from "../errors.ts";
 import type { Holder, Waiter } from "../named.ts";
 import { follow } from "../abort.ts";
 import { Timer } from "../time/timer.ts";
@@ -16,6 +15,7 @@ import { Log } from "./log.ts";
 import { addName } from "./names.ts";
 import { findExchange, makeExchange, type Part, RollCall } from "./roll_call.ts";
 import { type ClusterStore, type ObjectKind, objectName } from "./store.ts";
+import { doSoon } from "./wait.ts";
 import {
   type Book,
   counts,
@@ -28,8 +28,6 @@ import {
   without,
 } from "./tokens.ts";
 
-/** How long a command that wants an answer now waits for a connection that was lost. */
-const CONNECT_LIMIT_MS = 10_000;
 /** From one sign of life to the next: brokers give up on who shows none for 30 minutes, those before 3.8.17 for 15. */
 export const RENEW_MS = 5 * 60_000;
 
@@ -86,15 +84,12 @@ export class ClusterPermits {
   }
 
   /** Makes it, unless it is there, with so many tokens to begin with. Says whether it did. */
-  make(
-    connection: BrokerConnection,
-    { permits, tokens = permits }: { permits: number; tokens?: number },
-  ): Promise<boolean> {
-    return makeOnce(connection, {
+  make({ permits, tokens = permits }: { permits: number; tokens?: number }): Promise<boolean> {
+    const creation = {
       what: this.what,
       object: this.#object,
-      find: (channel) => findExchange(channel, this.#object),
-      make: async (channel) => {
+      find: (channel: BrokerChannel) => findExchange(channel, this.#object),
+      make: async (channel: BrokerChannel, connection: BrokerConnection) => {
         await addName(connection, this.#kind, this.#name);
         await this.gate.make(channel);
         await this.tokens.make(channel);
@@ -103,27 +98,25 @@ export class ClusterPermits {
         if (tokens > 0) await this.tokens.add(channel, { log: this.log, book, count: tokens });
         await makeExchange(channel, this.#object);
       },
+    };
+    return doSoon(this.store, (connection) => makeOnce(connection, creation));
+  }
+
+  /** Asks something over a channel of its own. Throws `SystemError` if there is no answer within 10 s. */
+  asking<T>(work: (channel: BrokerChannel, connection: BrokerConnection) => Promise<T>): Promise<T> {
+    return doSoon(this.store, async (connection) => {
+      const channel = await connection.channel(this.what);
+      try {
+        return await work(channel, connection);
+      } finally {
+        await channel.close();
+      }
     });
   }
 
-  /** A connection for what is to be answered soon. Throws `SystemError` if there is none within 10 s. */
-  async connection(): Promise<BrokerConnection> {
-    try {
-      return await this.store.connection({ timeoutMs: CONNECT_LIMIT_MS });
-    } catch (error) {
-      throw new SystemError(`cannot use ${this.what}: no connection to the broker`, { cause: error });
-    }
-  }
-
-  /** Does something over a channel of its own. */
-  async asking<T>(work: (channel: BrokerChannel, connection: BrokerConnection) => Promise<T>): Promise<T> {
-    const connection = await this.connection();
-    const channel = await connection.channel(this.what);
-    try {
-      return await work(channel, connection);
-    } finally {
-      await channel.close();
-    }
+  /** Changes which permits count, as {@link change} does, within 10 s. */
+  changing(work: (channel: BrokerChannel, book: Book) => Promise<void>): Promise<void> {
+    return doSoon(this.store, (connection) => this.change(connection, work));
   }
 
   /** Changes which permits count, while nobody else does. */

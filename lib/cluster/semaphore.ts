@@ -15,9 +15,10 @@ import { renewed } from "./gate.ts";
 import { ClusterLease } from "./lease.ts";
 import { namesOf } from "./names.ts";
 import { ClusterPermits, graceOf, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
+import type { Part } from "./roll_call.ts";
 import type { ClusterStore } from "./store.ts";
 import { type Book, countTokens, MOST_PERMITS, putBack, type Token, token } from "./tokens.ts";
-import { timedOut, waitAcross } from "./wait.ts";
+import { doSoon, timedOut, waitAcross } from "./wait.ts";
 
 /** Options of {@link ClusterSemaphore.open}. */
 export interface ClusterSemaphoreOptions {
@@ -66,15 +67,14 @@ export class ClusterSemaphore implements NamedSemaphore {
     const what = `the semaphore '${name}'`;
     const options = { kind: "semaphore" as const, name, what, ...(renewMs !== undefined && { renewMs }) };
     const semaphore = new ClusterSemaphore(name, new ClusterPermits(store, options));
-    const connection = await semaphore.#permits.connection();
-    const isNew = await semaphore.#permits.make(connection, { permits: permits ?? 1 });
+    const isNew = await semaphore.#permits.make({ permits: permits ?? 1 });
     if (!isNew && permits !== undefined) await semaphore.#agree(permits);
     return semaphore;
   }
 
   /** The semaphores of a broker, by their names. */
-  static async names(store: ClusterStore): Promise<string[]> {
-    return await namesOf(await store.connection(), "semaphore");
+  static names(store: ClusterStore): Promise<string[]> {
+    return doSoon(store, (connection) => namesOf(connection, "semaphore"));
   }
 
   /**
@@ -109,11 +109,17 @@ export class ClusterSemaphore implements NamedSemaphore {
    * @param options How many permits to take (default: 1), and what for.
    * @throws As {@link ClusterSemaphore.acquire}.
    */
-  async tryAcquire(
+  tryAcquire(
     { weight = 1, command }: Omit<NamedAcquireOptions, "signal" | "timeoutMs"> = {},
   ): Promise<ClusterLease | undefined> {
+    return doSoon(this.#permits.store, (connection) => this.#try(connection, { weight, command }));
+  }
+
+  async #try(
+    connection: BrokerConnection,
+    { weight, command }: { weight: number; command: string | undefined },
+  ): Promise<ClusterLease | undefined> {
     const permits = this.#permits;
-    const connection = await permits.connection();
     const channel = await connection.channel(permits.what);
     const part = partOf({ state: "waits", weight, command });
     try {
@@ -165,7 +171,7 @@ export class ClusterSemaphore implements NamedSemaphore {
   async resize(permits: number): Promise<void> {
     checkPermits("resize a semaphore", permits);
     const { log, tokens } = this.#permits;
-    await this.#permits.change(await this.#permits.connection(), async (channel, book) => {
+    await this.#permits.changing(async (channel, book) => {
       const count = permits - countTokens(book);
       const changed = { ...book, permits };
       if (count > 0) await tokens.add(channel, { log, book: changed, count });
@@ -191,11 +197,13 @@ export class ClusterSemaphore implements NamedSemaphore {
     const statistics = await this.statistics();
     const held = statistics.permits - statistics.available;
     if (held === 0 && statistics.waiting === 0) return { ...statistics, holders: [], waiters: [] };
-    const parts = await this.#permits.roll.ask(await this.#permits.connection(), (parts) => {
+    const areAll = (parts: readonly Part[]) => {
       const holding = parts.filter(({ state }) => state === "holds");
       return holding.reduce((sum, { weight }) => sum + weight, 0) >= held &&
         parts.length - holding.length >= statistics.waiting;
-    });
+    };
+    const { roll } = this.#permits;
+    const parts = await this.#permits.asking((_, connection) => roll.ask(connection, areAll));
     return { ...statistics, ...holdersAndWaiters(parts) };
   }
 

@@ -4,13 +4,46 @@
  * @module
  */
 
-import { TimeoutError } from "../errors.ts";
+import { delay } from "@std/async/delay";
+import { SystemError, TimeoutError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { follow } from "../abort.ts";
 import { formatDuration } from "../time/duration.ts";
 import { Timer } from "../time/timer.ts";
+import { UnavailableError } from "./broker_error.ts";
 import type { BrokerConnection } from "./connection.ts";
 import type { ClusterStore } from "./store.ts";
+
+/** From one attempt to the next at what the broker has not got up yet. */
+const RETRY_MS = 200;
+/** How long a command that wants an answer now tries. */
+const ANSWER_LIMIT_MS = 10_000;
+
+/**
+ * Does at the broker what is to be done soon: tries for 10 s if the connection is lost, or the broker has just started.
+ *
+ * @param store Where.
+ * @param attempt Does it over one connection; can be done again if that was lost before it was done.
+ * @throws {SystemError} If it cannot be done.
+ */
+export async function doSoon<T>(
+  store: ClusterStore,
+  attempt: (connection: BrokerConnection) => Promise<T>,
+): Promise<T> {
+  let last: unknown;
+  try {
+    return await waitAcross(store, { timeoutMs: ANSWER_LIMIT_MS }, (connection) => {
+      const attempting = attempt(connection);
+      attempting.catch((error) => last = error);
+      return attempting;
+    });
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error;
+    throw last instanceof SystemError
+      ? last
+      : new SystemError(`cannot use the broker at ${store.address.hostAndPort}: no connection within 10s`);
+  }
+}
 
 /**
  * Waits for something at the broker. If the connection is lost meanwhile, the wait goes on over the next one, at the end of the line.
@@ -41,8 +74,10 @@ export async function waitAcross<T>(
         return await attempt(connection, end.signal);
       } catch (error) {
         end.signal.throwIfAborted();
-        if (!connection.lost.aborted) throw error;
+        if (connection.lost.aborted) continue;
+        if (!(error instanceof UnavailableError)) throw error;
       }
+      await delay(RETRY_MS, { signal: end.signal });
     }
   } finally {
     unfollow();
