@@ -17,12 +17,13 @@ import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
 import { JOBS_FLAG } from "./jobs_flag.ts";
 import { endLeftovers } from "./leftovers.ts";
+import { LOSS_FLAGS, type LossFlags } from "./loss.ts";
 import { items } from "./queue_flags.ts";
 import { openReach } from "./reach.ts";
 import { STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 import { WRAPPED_FLAGS, type WrappedFlags } from "./wrapped.ts";
 
-type WorkFlags = StoreFlags & WrappedFlags & {
+type WorkFlags = StoreFlags & WrappedFlags & LossFlags & {
   jobs?: number;
   retries: number;
   backoff: number;
@@ -45,7 +46,9 @@ has failed --retries times is a dead letter: conc queue dead shows these.
 A worker that dies, be it by SIGKILL, gives its items back; while their jobs
 live on without it, these hold them. So an item may be done again, but not by
 two at once. With --lease it comes back also from a worker that hangs, even if
-its job still runs. CONC_SEQ, CONC_SLOT and CONC_ATTEMPT are in the environment.
+its job still runs. Over a broker an item comes back once the connection of its
+worker is lost: --on-lost says what becomes of its job. CONC_SEQ, CONC_SLOT and
+CONC_ATTEMPT are in the environment.
 
 Without --until-empty conc waits for more. The first SIGINT or SIGTERM stops new
 work and is passed on to the jobs; what they do not finish is given back. Exit
@@ -115,6 +118,7 @@ summary: name, done, retried, dead, returned, lost, exitCode, durationMs.`,
       brief: "End a job that takes longer than D; it has failed then",
     },
     ...WRAPPED_FLAGS,
+    ...LOSS_FLAGS,
     ...STORE_FLAGS,
   },
   aliases: { j: "jobs" },
@@ -149,6 +153,7 @@ async function runWork(
   const run = new WorkRun({
     ...{ template, source, stdout: context.stdout, stderr: context.stderr },
     ...{ json: flags.json, stdin: flags.stdin, retries: flags.retries, backoffMs: flags.backoff },
+    onLost: flags.onLost,
     say: async (text, { isNews } = { isNews: false }) => {
       if (!(isNews && flags.quiet)) await say(context, text);
     },

@@ -247,8 +247,10 @@ export interface Consumer extends Disposable {
   done(token: string): void;
   /** The item is to be received again, or to be a dead letter. */
   giveBack(token: string, options: GiveBackOptions): void;
-  /** Told of an item that was taken away: who works on it is to stop. */
-  onLost: (token: string) => void;
+  /** Told of an item that was taken away, and why if that is known: who works on it is to stop. */
+  onLost: (token: string, reason?: Error) => void;
+  /** Milliseconds from then until another may have it, where that is known. */
+  readonly graceMs?: number | undefined;
   /** No more items; what was said of others is kept for good. */
   close(): Awaitable<void>;
 }

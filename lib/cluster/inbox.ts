@@ -12,6 +12,12 @@ import { deadline } from "../time/deadline.ts";
 import { UnavailableError } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 
+/** How long {@link closeSoon} waits. */
+const CLOSE_LIMIT_MS = 1_000;
+
+/** A queue was deleted by whomever while somebody listened to it. */
+export class DeletedError extends SystemError {}
+
 /** A message as the broker delivered it. Its `deliveryTag` is what it is acknowledged by, in the channel that it came over. */
 export type Delivered = AsyncMessage;
 
@@ -21,6 +27,8 @@ export interface InboxOptions {
   prefetch?: number;
   /** What the broker is told of this consumer, such as `x-priority`. */
   arguments?: Record<string, unknown>;
+  /** Called when a message has come, before anybody is given it. */
+  arrived?: () => void;
 }
 
 /**
@@ -36,7 +44,7 @@ export class Inbox {
   readonly #cancelled = (tag: string) => tag === this.#tag && this.#refuse();
   #tag = "";
   #wake: () => void = () => {};
-  #refusal: SystemError | undefined;
+  #refusal: DeletedError | undefined;
 
   private constructor(channel: BrokerChannel, queue: string) {
     this.#channel = channel;
@@ -54,7 +62,7 @@ export class Inbox {
   static async open(
     channel: BrokerChannel,
     queue: string,
-    { prefetch = 1, arguments: details = {} }: InboxOptions = {},
+    { prefetch = 1, arguments: details = {}, arrived = () => {} }: InboxOptions = {},
   ): Promise<Inbox> {
     const inbox = new Inbox(channel, queue);
     channel.raw.on("basic.cancel", inbox.#cancelled);
@@ -63,6 +71,7 @@ export class Inbox {
       await raw.basicQos({ prefetchCount: prefetch });
       return await raw.basicConsume({ queue, arguments: details }, (message) => {
         inbox.#messages.push(message);
+        arrived();
         inbox.#wake();
       });
     });
@@ -105,7 +114,7 @@ export class Inbox {
   }
 
   #refuse(): void {
-    this.#refusal = new SystemError(`cannot go on: somebody deleted '${this.#queue}' at the broker`);
+    this.#refusal = new DeletedError(`cannot go on: somebody deleted '${this.#queue}' at the broker`);
     this.#wake();
   }
 }
@@ -154,4 +163,9 @@ export async function whileOpen<T>(
   } finally {
     for (const each of signals) offAbort(each, reject);
   }
+}
+
+/** Closes a channel, and waits for the broker's answer, but not for one that does not come: then the connection is as good as lost. */
+export async function closeSoon(channel: BrokerChannel): Promise<void> {
+  await deadline(() => channel.close(), CLOSE_LIMIT_MS).catch(() => {});
 }

@@ -5,7 +5,6 @@
  */
 
 import { abortable } from "@std/async/abortable";
-import { UsageError } from "../errors.ts";
 import type {
   Consumer,
   ConsumerOptions,
@@ -66,20 +65,27 @@ export class ClusterReach implements Reach {
     return await ClusterEvent.list(this.#store);
   }
 
-  queue(name: string, _options: NamedQueueOptions = {}): Promise<NamedQueue> {
-    return Promise.reject(noQueues(`use the queue '${name}'`));
+  async queue(name: string, options: NamedQueueOptions = {}): Promise<NamedQueue> {
+    const { ClusterQueue } = await import("./queue.ts");
+    return await ClusterQueue.open(this.#store, name, options);
   }
 
-  hasQueue(name: string): Promise<boolean> {
-    return Promise.reject(noQueues(`use the queue '${name}'`));
+  async hasQueue(name: string): Promise<boolean> {
+    const { ClusterQueue } = await import("./queue.ts");
+    return await ClusterQueue.exists(this.#store, name);
   }
 
-  queues(): Promise<NamedQueueStatus[]> {
-    return Promise.reject(noQueues("list queues"));
+  async queues(): Promise<NamedQueueStatus[]> {
+    const { ClusterQueue } = await import("./queue.ts");
+    return await ClusterQueue.list(this.#store);
   }
 
-  consumer(name: string, _options: ConsumerOptions = {}): Promise<Consumer> {
-    return Promise.reject(noQueues(`use the queue '${name}'`));
+  async consumer(name: string, options: ConsumerOptions = {}): Promise<Consumer> {
+    const [{ ClusterQueue }, { ClusterConsumer }] = await Promise.all([
+      import("./queue.ts"),
+      import("./consumer.ts"),
+    ]);
+    return new ClusterConsumer(await ClusterQueue.open(this.#store, name), options);
   }
 
   /** Nobody but the broker is in the way: begins at once. An action that is given up may be done all the same. */
@@ -104,8 +110,4 @@ export class ClusterReach implements Reach {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#store.close();
   }
-}
-
-function noQueues(action: string): UsageError {
-  return new UsageError(`cannot ${action} at a broker: name a file with --store or CONC_STORE`);
 }

@@ -39,10 +39,10 @@ const REPLY_TO = "amq.rabbitmq.reply-to";
  * Invariant: whoever has a part answers as long as its connection stands. Answers are for people and for counts at one moment: what is granted to
  * whom depends on none.
  */
-export class RollCall {
+export class RollCall<P extends object = Part> {
   readonly #exchange: string;
   readonly #what: string;
-  readonly #parts = new Set<Part>();
+  readonly #parts = new Set<P>();
   readonly #listening = new WeakMap<BrokerConnection, Promise<BrokerChannel>>();
 
   /**
@@ -55,7 +55,7 @@ export class RollCall {
   }
 
   /** Plays a part, until {@link leave}. From when the promise resolves on, who asks over this connection is answered. */
-  async join(connection: BrokerConnection, part: Part): Promise<void> {
+  async join(connection: BrokerConnection, part: P): Promise<void> {
     this.#parts.add(part);
     const listening = this.#listening.get(connection) ?? this.#listen(connection);
     this.#listening.set(connection, listening);
@@ -69,7 +69,7 @@ export class RollCall {
   }
 
   /** Plays a part no more. */
-  leave(part: Part): void {
+  leave(part: P): void {
     this.#parts.delete(part);
   }
 
@@ -83,11 +83,11 @@ export class RollCall {
    */
   async ask(
     connection: BrokerConnection,
-    isEnough: (parts: readonly Part[]) => boolean,
+    isEnough: (parts: readonly P[]) => boolean,
     limitMs: number = ANSWER_LIMIT_MS,
-  ): Promise<Part[]> {
+  ): Promise<P[]> {
     const channel = await connection.channel(this.#what);
-    const parts: Part[] = [];
+    const parts: P[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
     try {
       await channel.ask(async (raw) => {

@@ -39,6 +39,8 @@ export interface WorkRunOptions {
   retries: number;
   /** Milliseconds from the first failure of an item to its second try; twice as many from each one to the next. */
   backoffMs: number;
+  /** What becomes of the job of an item that was lost: it is ended, or goes on and comes to nothing. Default `kill`. */
+  onLost?: "kill" | "warn";
   /** Says something to people; `isNews` is what they need not know. */
   say(text: string, options?: { isNews: boolean }): Promise<void>;
   /** Everything about the pool itself. */
@@ -101,7 +103,7 @@ export class WorkRun {
       ended: (end) => this.#ended(end),
       dropped: (job) => this.#drop(job),
     });
-    source.onLost = (token) => this.#lose(token);
+    source.onLost = (token, reason) => this.#lose(token, reason);
   }
 
   /** What has become of the items so far. */
@@ -167,7 +169,7 @@ export class WorkRun {
     if (stdin) void feed(child.stdin, [job.item]);
     const finished = capture(child, (stream, bytes) => job.output.take(stream, bytes));
     job.attempt = { finished, end: (cause, options) => child.end(cause, options) };
-    if (job.isLost) void job.attempt.end("lost", {});
+    if (job.isLost) this.#endLost(job);
     return job.attempt;
   }
 
@@ -247,19 +249,30 @@ export class WorkRun {
     this.#options.source.giveBack(token, { counts: false });
   }
 
-  /** An item was taken away: its job is ended, as somebody else has it. What was done already may be done again. */
-  #lose(token: string): void {
+  /** An item was taken away, and somebody else has it, or will. What was done already may be done again. */
+  #lose(token: string, reason?: Error): void {
     const job = this.#jobs.get(token);
+    const why = reason === undefined ? "" : `: ${reason.message}`;
     if (job === undefined) {
       this.#summary.lost += 1;
-      void this.#options.say("the lease of an item had ended when its job did: it is done again").catch(
-        () => {},
-      );
+      const text = `the lease of an item had ended when its job did: it is done again${why}`;
+      void this.#options.say(text).catch(() => {});
       return;
     }
     job.isLost = true;
-    void job.attempt?.end("lost", {});
-    void this.#options.say(`the lease of ${naming(job)} has ended: its job is ended, too`).catch(() => {});
+    this.#endLost(job);
+    const result = this.#options.onLost === "warn"
+      ? "its job goes on, and it may be done twice"
+      : "its job is ended, too";
+    void this.#options.say(`the lease of ${naming(job)} has ended: ${result}${why}`).catch(() => {});
+  }
+
+  /** Ends the job of an item that was lost, before somebody else has it if that can be. */
+  #endLost({ attempt }: WorkJob): void {
+    const { source, pool: { killAfterMs }, onLost } = this.#options;
+    if (onLost === "warn") return;
+    const graceMs = Math.min(source.graceMs ?? Infinity, killAfterMs ?? Infinity);
+    void attempt?.end("lost", graceMs === Infinity ? {} : { graceMs });
   }
 
   #backoffMs({ attempts }: WorkJob): number {

@@ -50,10 +50,18 @@ conform("Queue of kind priority gives the smallest number first, and equals in t
   test: async (queue) => {
     await queue.put("normal 1");
     await queue.put("late", { priority: 5 });
-    await queue.put("early", { priority: -2.5 });
+    await queue.put("early", { priority: -2 });
     await queue.tryPut("normal 2", { priority: 0 });
     await queue.tryPut("normal 3");
     assertEquals(await empty(queue), ["early", "normal 1", "normal 2", "normal 3", "late"]);
+  },
+});
+
+conform("Queue of kind priority takes any number", {
+  make: ofKind("priority"),
+  test: async (queue) => {
+    for (const priority of [0.25, 1e9, -2.5, 0]) await queue.put(String(priority), { priority });
+    assertEquals(await empty(queue), ["-2.5", "0", "0.25", "1000000000"]);
   },
 });
 

@@ -13,7 +13,7 @@ import { HostLock } from "../../lib/host/lock.ts";
 import { Store } from "../../lib/host/store.ts";
 import { TimeoutError } from "../../lib/errors.ts";
 import { seededRandom } from "../../lib/random.ts";
-import { CHAOS_PERMITS, type Fact } from "./chaos_history.ts";
+import { CHAOS_PERMITS, type Fact } from "../chaos_history.ts";
 
 const [role = "", path = "", file = "", seed = "0"] = Deno.args;
 const random = seededRandom(Number(seed));

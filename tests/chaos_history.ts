@@ -1,5 +1,5 @@
 /**
- * What the processes of the chaos test have written down, and whether it can be true of primitives that keep their promises.
+ * What the processes of a chaos test have written down, and whether it can be true of primitives that keep their promises.
  *
  * @module
  */
@@ -10,11 +10,27 @@ export const CHAOS_PERMITS = 3;
 /** Clocks of processes are compared; they agree to much less than this. */
 const TOLERANCE_MS = 1;
 
+/** An acknowledgement that nobody answered may not have been kept: one so long before an outage. */
+const UNANSWERED_MS = 250;
+
 /** Something that happened to a process. */
 export interface Fact {
   pid: number;
   atMs: number;
-  step: "holds" | "releases" | "putting" | "put" | "not put" | "received" | "acked" | "killed";
+  step:
+    | "holds"
+    | "releases"
+    | "putting"
+    | "put"
+    | "not put"
+    | "received"
+    | "giving back"
+    | "given back"
+    | "acked"
+    | "killed"
+    | "outage";
+  /** Of an outage, which is nobody's: when what all talk to was there again. */
+  untilMs?: number;
   object?: "semaphore" | "lock";
   weight?: number;
   item?: string;
@@ -53,6 +69,7 @@ function tooMany(facts: readonly Fact[], object: "semaphore" | "lock"): string[]
 
 /** Items that were lost, were never put, or came again after they were acknowledged. All must have been received in the end. */
 function lostOrFound(facts: readonly Fact[]): string[] {
+  const outages = facts.filter(({ step }) => step === "outage");
   const items = new Map<string, Fact[]>();
   for (const fact of facts) {
     if (fact.item !== undefined) items.set(fact.item, [...items.get(fact.item) ?? [], fact]);
@@ -71,9 +88,27 @@ function lostOrFound(facts: readonly Fact[]): string[] {
       // Who was killed after the ack and before its note cannot tell: it was received, and is gone.
       if (received.length === 0) problems.push(`item ${item} was never acknowledged`);
     }
-    if (ackedMs !== undefined && received.some(({ atMs }) => atMs > ackedMs + TOLERANCE_MS)) {
+    const isAgain = ackedMs !== undefined && received.some(({ atMs }) => atMs > ackedMs + TOLERANCE_MS);
+    if (isAgain && !mayBeTwice(all, outages)) {
       problems.push(`item ${item} came again after it was acknowledged`);
     }
   }
   return problems;
+}
+
+/**
+ * Whether an item can be there twice. What is put, or given back, over a connection that is lost before the answer may be done again; who
+ * moves an item and is killed in between leaves it in both places; and an acknowledgement may be lost with what it was said to.
+ */
+function mayBeTwice(facts: readonly Fact[], outages: readonly Fact[]): boolean {
+  const overlaps = (fromMs: number, toMs: number) =>
+    outages.some(({ atMs, untilMs }) => fromMs <= untilMs! && toMs >= atMs);
+  return facts.some(({ step, pid, atMs }) => {
+    if (step === "acked") return overlaps(atMs, atMs + UNANSWERED_MS);
+    if (step !== "putting" && step !== "giving back") return false;
+    const done = step === "putting" ? "put" : "given back";
+    const end = facts.find((fact) => fact.step === done && fact.pid === pid && fact.atMs >= atMs);
+    if (end === undefined && step === "giving back") return true;
+    return overlaps(atMs, end?.atMs ?? Infinity);
+  });
 }

@@ -1,0 +1,615 @@
+/**
+ * A queue between machines.
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import { ClosedError, NotHeldError, SystemError, TimeoutError, UsageError } from "../errors.ts";
+import type {
+  DeadLetter,
+  Delivery,
+  GiveBackOptions,
+  ItemOptions,
+  NamedQueue,
+  NamedQueueOptions,
+  NamedQueueStatus,
+} from "../named.ts";
+import type { PutOptions, QueueStatistics, TryGetResult, TryPutResult, WaitOptions } from "../primitives.ts";
+import { checkCount } from "../task/check.ts";
+import { untilClosed } from "../task/until_closed.ts";
+import type { BrokerChannel } from "./channel.ts";
+import type { BrokerConnection } from "./connection.ts";
+import { isEmpty, waitForItem } from "./getting.ts";
+import { checkForBroker, type ItemRecord, readItem } from "./item.ts";
+import { Letters } from "./letters.ts";
+import { namesOf } from "./names.ts";
+import { type Parcel, Putting, sizeOf } from "./putting.ts";
+import { type Book, QueueLayout, roundDelay } from "./queue_layout.ts";
+import { Receipts } from "./receipts.ts";
+import { settle } from "./settling.ts";
+import type { ClusterStore } from "./store.ts";
+import { checkLimit, timedOut, waitAcross } from "./wait.ts";
+
+/** How long a command that wants an answer now waits for a connection that was lost. */
+const CONNECT_LIMIT_MS = 10_000;
+/** How often {@link ClusterQueue.join} looks, at first and at last. */
+const FIRST_LOOK_MS = 5;
+const LONGEST_LOOK_MS = 250;
+/** How many items {@link ClusterQueue.drain} has in its hands at once. */
+const BATCH_ITEMS = 100;
+
+/**
+ * Hands items from producers to consumers, on whichever machines they are, and whenever: what was put stays until it is acknowledged. What
+ * is put into a queue of kind `fifo` is on the disks of most of the nodes that keep it; of kind `priority`, of one.
+ *
+ * Invariants: an item that was put is ready, delayed, received or dead, or was acknowledged; it is received by one at a time, and ready again when the
+ * connection of that one ends. Whatever is moved from one of these to another is there before it is taken away here: if the connection is lost
+ * between the two, it is there twice, never not at all.
+ */
+export class ClusterQueue implements NamedQueue {
+  readonly #store: ClusterStore;
+  readonly #layout: QueueLayout;
+  readonly #receipts: Receipts;
+  readonly #putting: Putting;
+  readonly #letters: Letters;
+  readonly #book: Pick<Book, "kind" | "maxSize">;
+  readonly #takers = new WeakMap<BrokerConnection, Promise<BrokerChannel>>();
+
+  private constructor(store: ClusterStore, layout: QueueLayout, book: Book) {
+    this.#store = store;
+    this.#layout = layout;
+    this.#book = book;
+    this.#receipts = new Receipts(layout);
+    this.#putting = new Putting(layout);
+    this.#letters = new Letters(layout, this.#putting);
+  }
+
+  /**
+   * The queue of a name, made if it is not there.
+   *
+   * @param store Where it is kept.
+   * @param name Its name: all who use this name and this broker share it.
+   * @param options What it is to be, if it is not there yet; what it must be, if it is.
+   * @throws {RangeError} If `maxSize` is neither a whole number above 0 nor Infinity.
+   * @throws {UsageError} If it is there and of another kind or size, or of a kind that brokers do not have.
+   * @throws {SystemError} If the broker cannot be used.
+   */
+  static async open(
+    store: ClusterStore,
+    name: string,
+    options: NamedQueueOptions = {},
+  ): Promise<ClusterQueue> {
+    const { kind, maxSize } = options;
+    if (kind === "lifo") {
+      throw new UsageError(
+        "cannot have a queue of kind lifo at a broker as brokers hand out what came first first: " +
+          "use fifo or priority, or name a file with --store",
+      );
+    }
+    if (maxSize !== undefined && maxSize !== Infinity) {
+      checkCount("make a queue", { name: "maxSize", value: maxSize });
+    }
+    const layout = new QueueLayout(name);
+    const connection = await store.connection({ timeoutMs: CONNECT_LIMIT_MS });
+    await layout.make(connection, options);
+    const channel = await connection.channel(layout.what);
+    try {
+      const book = await layout.read(channel);
+      layout.agree(book, options);
+      return new ClusterQueue(store, layout, book);
+    } finally {
+      await channel.close();
+    }
+  }
+
+  /** All queues of a broker, by their names. */
+  static async list(store: ClusterStore): Promise<NamedQueueStatus[]> {
+    const all: NamedQueueStatus[] = [];
+    for (const name of await namesOf(await store.connection({ timeoutMs: CONNECT_LIMIT_MS }), "queue")) {
+      if (await ClusterQueue.exists(store, name)) {
+        all.push(await (await ClusterQueue.open(store, name)).status());
+      }
+    }
+    return all;
+  }
+
+  /** Whether a broker has a queue of this name. */
+  static async exists(store: ClusterStore, name: string): Promise<boolean> {
+    return await new QueueLayout(name).exists(await store.connection({ timeoutMs: CONNECT_LIMIT_MS }));
+  }
+
+  /** What a consumer of it is made of. */
+  get parts(): { store: ClusterStore; layout: QueueLayout; receipts: Receipts; putting: Putting } {
+    return { store: this.#store, layout: this.#layout, receipts: this.#receipts, putting: this.#putting };
+  }
+
+  /**
+   * Puts an item, waiting while the queue is full. The broker has it when the promise resolves. If the connection is lost before the broker has
+   * said so, the item is put again over the next one, and may be there twice.
+   *
+   * Cancel safety: if the wait is cancelled, the item is not put. An abort after it was sent loses.
+   *
+   * @param item What to put.
+   * @param options When to give up (default: never), and how to put it. No `dedup`; a priority is a whole number from -16 to 15.
+   * @throws {ClosedError} If the queue is closed, now or while we wait.
+   * @throws {RangeError} If `priority` is NaN, or `timeoutMs` is negative or NaN.
+   * @throws {SystemError} If the broker does not take it; if time is up and it cannot be known whether it has it.
+   * @throws {TimeoutError} If `timeoutMs` ran out.
+   * @throws {UsageError} If brokers cannot do what the options say.
+   * @throws The reason of the signal, if it is aborted.
+   */
+  async put(item: Uint8Array, options: PutOptions & ItemOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    checkLimit(options.timeoutMs ?? Infinity);
+    const parcel = this.#parcel(item, options);
+    const { timeoutMs = Infinity } = options;
+    if (timeoutMs < Infinity && this.#book.maxSize !== null) {
+      // The limit is for the wait, not for what needs none.
+      const connection = await this.#connection();
+      if (await this.#putting.trySend(connection, [parcel]) > 0) return;
+      if (timeoutMs === 0) throw timedOut(0);
+    }
+    await this.#sendAcross(
+      [parcel],
+      options,
+      (connection, signal) =>
+        this.#book.maxSize === null
+          ? this.#putting.send(connection, [parcel])
+          : this.#putting.waitAndSend(connection, { parcel, signal }),
+    );
+  }
+
+  /**
+   * Puts an item if there is room and nobody waits to put.
+   *
+   * @throws {RangeError} If `priority` is NaN.
+   * @throws {SystemError} If the broker cannot be used.
+   * @throws {UsageError} If brokers cannot do what the options say.
+   */
+  async tryPut(item: Uint8Array, options: ItemOptions = {}): Promise<TryPutResult> {
+    const parcel = this.#parcel(item, options);
+    return await orClosed(async () => {
+      const connection = await this.#connection();
+      if (this.#book.maxSize === null) await this.#putting.send(connection, [parcel]);
+      else if (await this.#putting.trySend(connection, [parcel]) === 0) return { state: "full" };
+      return { state: "ok" };
+    });
+  }
+
+  /**
+   * Puts the first of many items for which there is room, with many on the way at once.
+   *
+   * @returns How many, from the first on. None was there already: brokers do not compare.
+   * @throws As {@link put}; some may be put then.
+   */
+  async putMany(
+    items: readonly Uint8Array[],
+    options: Omit<ItemOptions, "dedup"> & { dedup?: (item: Uint8Array) => string } = {},
+  ): Promise<{ taken: number; duplicates: number }> {
+    const parcels = items.map((item) => this.#parcel(item, options));
+    if (this.#book.maxSize !== null) {
+      return { taken: await this.#putting.trySend(await this.#connection(), parcels), duplicates: 0 };
+    }
+    await this.#sendAcross(
+      parcels,
+      {},
+      (connection) => this.#putting.send(connection, parcels.filter(({ isPut }) => !isPut)),
+    );
+    return { taken: items.length, duplicates: 0 };
+  }
+
+  /**
+   * Takes the next item, waiting while there is none. It is out of the queue then: who may die before the item is dealt with calls
+   * {@link receive}.
+   *
+   * Cancel safety: if the wait is cancelled, no item is taken.
+   *
+   * @param options When to give up. Default: never.
+   * @throws {ClosedError} If the queue is closed and empty, now or while we wait.
+   * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {TimeoutError} If `timeoutMs` ran out.
+   * @throws The reason of the signal, if it is aborted.
+   */
+  async get(options: WaitOptions = {}): Promise<Uint8Array> {
+    return await this.#keep(await this.receive(options));
+  }
+
+  /** Takes the next item if there is one and nobody waits to get. */
+  async tryGet(): Promise<TryGetResult<Uint8Array>> {
+    return await orClosed(async () => {
+      const delivery = await this.#tryReceive();
+      if (delivery === undefined) return { state: "empty" };
+      return { state: "ok", item: await this.#keep(delivery) };
+    });
+  }
+
+  /**
+   * Receives the next item, waiting while there is none. It stays with the broker, who gives it to another when this connection ends before it is
+   * acknowledged. A wait goes on over the next connection if one is lost.
+   *
+   * Cancel safety: if the wait is cancelled, no item is received.
+   *
+   * @throws As {@link get}.
+   */
+  async receive(options: WaitOptions = {}): Promise<Delivery<Uint8Array>> {
+    options.signal?.throwIfAborted();
+    checkLimit(options.timeoutMs ?? Infinity);
+    const { timeoutMs = Infinity } = options;
+    if (timeoutMs < Infinity) {
+      // The limit is for the wait, not for what needs none.
+      const delivery = await this.#tryReceive();
+      if (delivery !== undefined) return delivery;
+      if (timeoutMs === 0) throw timedOut(0);
+    }
+    return await waitAcross(this.#store, options, async (connection, signal) => {
+      const found = await waitForItem(connection, {
+        ...{ layout: this.#layout, receipts: this.#receipts, signal },
+      });
+      this.#tookOne(found.channel);
+      return found.delivery;
+    });
+  }
+
+  /**
+   * Receives items that are ready now, if nobody waits for them.
+   *
+   * @param count How many at most.
+   * @param options `maxBytes`: no more once those received are as large as this together; default Infinity.
+   */
+  async receiveMany(
+    count: number,
+    { maxBytes = Infinity }: { maxBytes?: number } = {},
+  ): Promise<Delivery<Uint8Array>[]> {
+    const received: Delivery<Uint8Array>[] = [];
+    const connection = await this.#connection();
+    const { channel, book } = await this.#ready(connection);
+    for (let bytes = 0; received.length < count && bytes < maxBytes;) {
+      const delivery = await this.#takeOne(channel, book);
+      if (delivery === undefined) break;
+      received.push(delivery);
+      bytes += delivery.item.length;
+    }
+    return received;
+  }
+
+  /**
+   * Says that received items are dealt with: they leave the queue. The broker knows when the promise resolves.
+   *
+   * @param tokens What they were received under.
+   * @throws {NotHeldError} If one of them is not held any more; those before it are acknowledged.
+   */
+  async ack(...tokens: string[]): Promise<void> {
+    const channels = new Map<BrokerChannel, boolean>();
+    for (const token of tokens) {
+      const { channel, message, isAlone } = this.#receipts.take(token);
+      channel.raw.basicAck({ deliveryTag: message.deliveryTag });
+      channels.set(channel, isAlone);
+    }
+    for (const [channel, isAlone] of channels) {
+      await this.#heard(channel);
+      if (isAlone) await channel.close();
+    }
+    this.#receipts.left(tokens.length);
+  }
+
+  /**
+   * Gives a received item back, to be received again: at the end of the line, or if this is no attempt and there is no delay, where it was.
+   *
+   * @throws {NotHeldError} If it is not held any more.
+   */
+  async giveBack(token: string, options: GiveBackOptions = {}): Promise<void> {
+    const { isAlone, channel } = await settle(await this.#connection(), {
+      ...{ token, layout: this.#layout, receipts: this.#receipts, putting: this.#putting, options },
+    });
+    await this.#heard(channel);
+    if (isAlone) await channel.close();
+    this.#receipts.left(1);
+  }
+
+  /**
+   * Reports that one gotten item was dealt with, by whomever it was gotten.
+   *
+   * @throws {NotHeldError} If every gotten item was reported already.
+   */
+  async taskDone(): Promise<void> {
+    const channel = await (await this.#connection()).channel(this.#layout.what);
+    try {
+      const taken = await channel.ask((raw) => raw.basicGet({ queue: this.#layout.taken }));
+      if (taken === undefined) {
+        throw new NotHeldError(
+          "cannot report an item as it must have been gotten: all that were gotten are reported",
+        );
+      }
+      channel.raw.basicAck({ deliveryTag: taken.deliveryTag });
+    } catch (error) {
+      throw this.#layout.gone(error);
+    } finally {
+      await channel.close();
+    }
+  }
+
+  /**
+   * Waits until every item that was put was acknowledged, or gotten and reported by `taskDone`. Dead letters count as dealt with. Brokers tell
+   * nobody of that: this looks again and again, four times a second after a while.
+   *
+   * Cancel safety: changes nothing.
+   *
+   * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   * @throws {TimeoutError} If `timeoutMs` ran out.
+   * @throws The reason of the signal, if it is aborted.
+   */
+  async join(options: WaitOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    checkLimit(options.timeoutMs ?? Infinity);
+    if (options.timeoutMs === 0) {
+      if (!await this.#isDone(await this.#connection())) throw timedOut(0);
+      return;
+    }
+    await waitAcross(this.#store, options, async (connection, signal) => {
+      for (let pauseMs = FIRST_LOOK_MS;; pauseMs = Math.min(2 * pauseMs, LONGEST_LOOK_MS)) {
+        if (await this.#isDone(connection)) return;
+        await delay(pauseMs, { signal });
+      }
+    });
+  }
+
+  /** No more puts, waiting ones included: they reject with `ClosedError`. Gets go on until it is empty. */
+  async close(): Promise<void> {
+    const { entry, items } = this.#layout;
+    await this.#layout.change(await this.#connection(), () => ({ closed: true }), async (channel) => {
+      await channel.ask((raw) => raw.queueUnbind({ exchange: entry, queue: items }));
+      this.#tookOne(channel);
+    });
+  }
+
+  /** Takes out and returns all that is ready, in the order `get` would; they count as dealt with. */
+  async drain(): Promise<Uint8Array[]> {
+    const all: Uint8Array[] = [];
+    const { channel } = await this.#ready(await this.#connection());
+    // As many as there are now: those who wait to put come in as soon as there is room.
+    for (let left = await this.#count(channel, this.#layout.items); left > 0;) {
+      const batch = await this.receiveMany(Math.min(left, BATCH_ITEMS));
+      if (batch.length === 0) break;
+      all.push(...batch.map(({ item }) => item));
+      await this.ack(...batch.map(({ token }) => token));
+      left -= batch.length;
+    }
+    return all;
+  }
+
+  /** The next items, which stay where they are. While we look, they are not there for others. */
+  async peek(count = 1): Promise<Uint8Array[]> {
+    const connection = await this.#connection();
+    const channel = await connection.channel(this.#layout.what);
+    const found: ItemRecord[] = [];
+    try {
+      // What is looked at counts as given back with the broker.
+      await this.#layout.change(connection, ({ uncounted }) => ({ uncounted: uncounted + 1 }));
+      while (found.length < count) {
+        const message = await channel.ask((raw) => raw.basicGet({ queue: this.#layout.items }));
+        if (message === undefined) break;
+        found.push(readItem(message));
+      }
+    } finally {
+      // All go back to their old places.
+      await channel.close();
+    }
+    return found.map(({ bytes }) => bytes);
+  }
+
+  /** Throws away all that is ready or delayed. Returns how many that were. */
+  async purge(): Promise<number> {
+    const connection = await this.#connection();
+    const channel = await connection.channel(this.#layout.what);
+    try {
+      let purged = 0;
+      const { delays } = await this.#layout.read(channel);
+      for (const delayMs of delays) {
+        const queue = this.#layout.delay(delayMs);
+        if (await this.#layout.count(connection, queue) === undefined) continue;
+        purged += (await channel.ask((raw) => raw.queuePurge({ queue }))).messageCount;
+      }
+      purged += (await channel.ask((raw) => raw.queuePurge({ queue: this.#layout.items }))).messageCount;
+      this.#tookOne(channel);
+      return purged;
+    } catch (error) {
+      throw this.#layout.gone(error);
+    } finally {
+      await channel.close();
+    }
+  }
+
+  /**
+   * Throws the queue away, with all that is in it. Who waits is turned away with `ClosedError`.
+   *
+   * @returns How many items were in it, dead letters included.
+   */
+  async delete(): Promise<number> {
+    const { size, leased, dead } = await this.status();
+    await this.#layout.delete(await this.#connection());
+    return size + leased + dead;
+  }
+
+  /** The dead letters, the oldest first. While we look, they are not there for others. */
+  async deadLetters(): Promise<DeadLetter<Uint8Array>[]> {
+    return await this.#letters.list(await this.#connection());
+  }
+
+  /** Makes all dead letters ready again, as if they had never been received. Returns how many that were. */
+  async redrive(): Promise<number> {
+    return await this.#letters.redrive(await this.#connection());
+  }
+
+  /** Sizes and waiters, at this moment. */
+  async statistics(): Promise<QueueStatistics> {
+    const { size, maxSize, unfinished, waitingToPut, waitingToGet, closed } = await this.status();
+    return { size, maxSize, unfinished, waitingToPut, waitingToGet, closed };
+  }
+
+  /** All that is known of it. Its parts are asked one after the other: what is under way meanwhile may count twice, or not. */
+  async status(): Promise<NamedQueueStatus> {
+    const connection = await this.#connection();
+    const channel = await connection.channel(this.#layout.what);
+    try {
+      const { gate, name } = this.#layout;
+      const book = await this.#layout.read(channel);
+      const { leased, waiting } = await this.#receipts.ask(connection);
+      const line = book.maxSize === null ? { taken: false, waiting: 0 } : await gate.look(channel);
+      const delayed = await this.#layout.countDelayed(connection, book);
+      const [size, taken, dead] = [
+        await sizeOf(connection, { layout: this.#layout, book, channel }),
+        await this.#count(channel, this.#layout.taken),
+        await this.#count(channel, this.#layout.dead),
+      ];
+      return {
+        ...{ name, kind: book.kind, size, delayed, leased, dead },
+        maxSize: book.maxSize ?? Infinity,
+        unfinished: size + leased + taken,
+        waitingToPut: line.waiting + (line.taken ? 1 : 0),
+        waitingToGet: waiting,
+        closed: book.closed,
+      };
+    } catch (error) {
+      throw this.#layout.gone(error);
+    } finally {
+      await channel.close();
+    }
+  }
+
+  /** Gets items until the queue is closed and empty. An item counts as gotten: report it with `taskDone` if somebody joins. */
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    return untilClosed(() => this.get());
+  }
+
+  /**
+   * Whether nothing is under way. Twice all are asked what they have, and in between it is counted what nobody has: if nothing was received from
+   * the first answer to the second, nothing was on its way from the one to the other.
+   */
+  async #isDone(connection: BrokerConnection): Promise<boolean> {
+    const channel = await connection.channel(this.#layout.what);
+    try {
+      const before = await this.#receipts.ask(connection);
+      if (before.leased > 0 || !before.isWhole) return false;
+      const book = await this.#layout.read(channel);
+      if (await sizeOf(connection, { layout: this.#layout, book, channel }) > 0) return false;
+      if (await this.#count(channel, this.#layout.taken) > 0) return false;
+      const after = await this.#receipts.ask(connection);
+      return after.isWhole && after.leased === 0 && after.received === before.received;
+    } catch (error) {
+      // What was deleted has nothing under way.
+      if (this.#layout.gone(error) !== error) return true;
+      throw error;
+    } finally {
+      await channel.close();
+    }
+  }
+
+  async #sendAcross(
+    parcels: readonly Parcel[],
+    options: WaitOptions,
+    send: (connection: BrokerConnection, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    try {
+      await waitAcross(this.#store, options, send);
+    } catch (error) {
+      const unsure = parcels.filter(({ isUnsure, isPut }) => isUnsure && !isPut).length;
+      if (unsure === 0) throw error;
+      const items = unsure === 1 ? "an item" : `${unsure} items`;
+      throw new SystemError(
+        `cannot say whether ${this.#layout.what} has ${items}: the connection was lost before the broker said so: ` +
+          "put it again if twice is better than not at all",
+        { cause: error },
+      );
+    }
+  }
+
+  #parcel(item: Uint8Array, options: Omit<ItemOptions, "dedup"> & { dedup?: unknown }): Parcel {
+    const isOrdered = this.#book.kind === "priority";
+    checkForBroker({ ...options, isOrdered });
+    const { priority = 0, delayMs = 0 } = options;
+    if (delayMs > 0) roundDelay(delayMs);
+    const record = { bytes: item, priority: isOrdered ? priority : 0, failures: 0, putAt: Date.now() };
+    return { record, delayMs };
+  }
+
+  async #tryReceive(): Promise<Delivery<Uint8Array> | undefined> {
+    const connection = await this.#connection();
+    const { channel, book } = await this.#ready(connection);
+    const delivery = await this.#takeOne(channel, book);
+    if (delivery === undefined && book.closed && await isEmpty(connection, this.#layout, book)) {
+      throw this.#layout.exhausted();
+    }
+    return delivery;
+  }
+
+  /** A channel to take what is ready, and how the queue stands. */
+  async #ready(connection: BrokerConnection): Promise<{ channel: BrokerChannel; book: Book }> {
+    try {
+      await this.#receipts.join(connection);
+      let opening = this.#takers.get(connection);
+      if (opening !== undefined && (await opening).lost.aborted) opening = undefined;
+      if (opening === undefined) {
+        opening = connection.channel(this.#layout.what);
+        this.#takers.set(connection, opening);
+      }
+      const channel = await opening;
+      return { channel, book: await this.#layout.read(channel) };
+    } catch (error) {
+      throw this.#layout.gone(error);
+    }
+  }
+
+  async #takeOne(channel: BrokerChannel, book: Book): Promise<Delivery<Uint8Array> | undefined> {
+    const message = await channel.ask((raw) => raw.basicGet({ queue: this.#layout.items })).catch((error) => {
+      throw this.#layout.gone(error);
+    });
+    if (message === undefined) return undefined;
+    this.#receipts.arrived();
+    this.#tookOne(channel);
+    return this.#receipts.add(message, { channel, book });
+  }
+
+  /** There may be room now. */
+  #tookOne(channel: BrokerChannel): void {
+    if (this.#book.maxSize !== null) this.#putting.tellRoom(channel);
+  }
+
+  /** An item was gotten: it leaves the queue, and is owed to `join` until it is reported. */
+  async #keep({ item, token }: Delivery<Uint8Array>): Promise<Uint8Array> {
+    const record = { bytes: new Uint8Array(), priority: 0, failures: 0, putAt: Date.now() };
+    await this.#putting.sendTo(await this.#connection(), { queue: this.#layout.taken, record });
+    await this.ack(token);
+    return item;
+  }
+
+  /** Waits until the broker has heard what was said over a channel. */
+  async #heard(channel: BrokerChannel): Promise<void> {
+    await this.#count(channel, this.#layout.items).catch((error) => {
+      throw this.#layout.gone(error);
+    });
+  }
+
+  async #count(channel: BrokerChannel, queue: string): Promise<number> {
+    return (await channel.ask((raw) => raw.queueDeclare({ queue, passive: true }))).messageCount;
+  }
+
+  async #connection(): Promise<BrokerConnection> {
+    try {
+      return await this.#store.connection({ timeoutMs: CONNECT_LIMIT_MS });
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) throw error;
+      throw new SystemError(`cannot use ${this.#layout.what}: no connection to the broker`, { cause: error });
+    }
+  }
+}
+
+/** What a try came to, or that the queue is closed. */
+async function orClosed<T>(attempt: () => Promise<T>): Promise<T | { state: "closed" }> {
+  try {
+    return await attempt();
+  } catch (error) {
+    if (error instanceof ClosedError) return { state: "closed" };
+    throw error;
+  }
+}
