@@ -21,6 +21,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   thread: () => import("./thread.ts"),
   host: () => import("./host.ts"),
   net: () => import("./net.ts"),
+  cluster: () => import("./cluster.ts"),
 };
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -31,6 +31,9 @@ const makers = new WeakMap<BrokerConnection, Map<string, TaskLock>>();
 /**
  * Makes an object unless it is there.
  *
+ * RabbitMQ 3.10 writes down that it keeps a queue up to half a second after it has said so: if it is killed meanwhile (a clean stop is harmless), it
+ * makes the queue anew, without what was in it. An object that was made in that moment is to be deleted.
+ *
  * Cancel safety: what was begun is begun again by the next one.
  *
  * @param connection Where.

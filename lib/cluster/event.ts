@@ -177,17 +177,18 @@ export class ClusterEvent implements NamedEvent {
     const channel = await connection.channel(this.#what);
     try {
       const follower = await this.#log.follow(channel, seen.offset);
-      for (let isWaiting = false;;) {
-        // Who went on behind what it saw before counts before it sees more.
-        if (seen.offset !== undefined && !isWaiting) {
-          await Inbox.open(channel, this.#waiting);
-          isWaiting = true;
-        }
-        const { offset, state } = await follower.next(signal);
-        const isFirst = seen.offset === undefined;
+      // Over a new connection it begins with the entry that it saw last, if that still is there.
+      let entry = await follower.first(signal);
+      if (seen.offset === undefined && entry.state.set) {
+        return occurrence(entry.state.generation, entry.state.data);
+      }
+      seen.offset ??= entry.offset;
+      await Inbox.open(channel, this.#waiting);
+      for (;; entry = await follower.next(signal)) {
+        const { offset, state: { generation, woken } } = entry;
+        if (offset <= seen.offset) continue;
         seen.offset = offset;
-        if (isFirst && state.set) return occurrence(state.generation, state.data);
-        if (!isFirst && state.woken !== undefined) return occurrence(state.generation, state.woken.data);
+        if (woken !== undefined) return occurrence(generation, woken.data);
       }
     } finally {
       void channel.close();

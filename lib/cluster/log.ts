@@ -71,26 +71,25 @@ export class Log<T> {
   async last(channel: BrokerChannel, signal?: AbortSignal): Promise<T> {
     const follower = await this.follow(channel);
     try {
-      return (await answered(follower.next(signal), this.queue)).state;
+      return (await follower.first(signal)).state;
     } finally {
       if (!channel.lost.aborted) await follower.close();
     }
   }
 
   /**
-   * Follows it, beginning with the last entry.
+   * Follows it, beginning with the last entry. That, or what else it begins with, is there: see {@link Follower.first}.
    *
-   * @param after An offset, to begin with the first entry after that one instead: none is missed then. Or `first`.
+   * @param from An offset, to begin with that entry instead: none after it is missed then. Or `first`.
    * @throws {SystemError} If the channel is lost, or there is no such log.
    */
-  async follow(channel: BrokerChannel, after?: number | "first"): Promise<Follower<T>> {
-    const offset = typeof after === "number" ? after + 1 : after ?? "last";
+  async follow(channel: BrokerChannel, from: number | "first" | "last" = "last"): Promise<Follower<T>> {
     const inbox = await Inbox.open(channel, this.queue, {
       // Streams deliver nothing without a limit.
       prefetch: 100,
-      arguments: { "x-stream-offset": offset },
+      arguments: { "x-stream-offset": from },
     });
-    return new Follower(channel, inbox);
+    return new Follower(channel, inbox, this.queue);
   }
 }
 
@@ -98,10 +97,22 @@ export class Log<T> {
 export class Follower<T> {
   readonly #channel: BrokerChannel;
   readonly #inbox: Inbox;
+  readonly #queue: string;
 
-  constructor(channel: BrokerChannel, inbox: Inbox) {
+  constructor(channel: BrokerChannel, inbox: Inbox, queue: string) {
     this.#channel = channel;
     this.#inbox = inbox;
+    this.#queue = queue;
+  }
+
+  /**
+   * The entry that it begins with, which is there.
+   *
+   * @throws {UnavailableError} If it does not come: a broker that has just started may forget who follows.
+   * @throws As {@link next}.
+   */
+  first(signal?: AbortSignal): Promise<Entry<T>> {
+    return answered(this.next(signal), this.#queue);
   }
 
   /**

@@ -47,7 +47,7 @@ export async function namesOf(connection: BrokerConnection, kind: ObjectKind): P
   await ensure(connection);
   const channel = await connection.channel(WHAT);
   try {
-    const end = (await (await log.follow(channel)).next()).offset;
+    const end = (await (await log.follow(channel)).first()).offset;
     const names = new Set<string>();
     const follower = await log.follow(channel, "first");
     for (let offset = -1; offset < end;) {

@@ -241,7 +241,7 @@ export class ClusterSemaphore implements NamedSemaphore {
     { weight, end }: { weight: number; end: AbortController },
   ): Promise<Book> {
     const follower = await this.#permits.log.follow(channel);
-    const { state: first } = await follower.next(end.signal);
+    const { state: first } = await follower.first(end.signal);
     wantedOf(weight)(first);
     void (async () => {
       try {
