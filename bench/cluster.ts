@@ -1,11 +1,13 @@
 /**
- * What a broker costs: start-up, and how long a permit takes from one to the next. Needs a broker: `deno task broker -- deno task bench cluster`.
+ * What a broker costs: start-up, and how long a permit takes from one to the next; and how fast queues are.
+ * Needs a broker: `deno task broker -- deno task bench cluster`.
  *
  * @module
  */
 
 import { ClusterSemaphore } from "../lib/cluster/semaphore.ts";
 import { ClusterStore } from "../lib/cluster/store.ts";
+import { measureQueues } from "./cluster_queue.ts";
 import { concExecutable } from "./executable.ts";
 import { describe, median, printTable, runProgram } from "./measure.ts";
 
@@ -25,6 +27,7 @@ export default async function cluster(): Promise<void> {
   }
   await measureHandOver(url);
   await measureStartUp(url);
+  await measureQueues(url);
 }
 
 /** From the release of a permit to its grant to another process's connection. */

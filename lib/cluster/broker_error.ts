@@ -134,7 +134,6 @@ function connectProblem(error: unknown, { user, vhost, tls }: BrokerAddress): st
   return message;
 }
 
-/** A broker that has just started, or whose other nodes are away, says that it does not find what it does not reach. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error && "code" in error)) return "";
   // What a broker says of a queue that is there, but whose node has just started, or is down.

@@ -79,7 +79,7 @@ export class BrokerConnection {
     signal?.throwIfAborted();
     const tls = address.tls ? { ca: await authority(address) } : undefined;
     // What is heavy is loaded when somebody calls.
-    const { Connection } = await import("rabbitmq-client");
+    const Connection = await loadClient();
     const client = new Connection({
       hostname: address.host,
       port: address.port,
@@ -205,6 +205,14 @@ export class BrokerConnection {
     }
     if (this.isOpen) this.#pulse.restart();
   }
+}
+
+/** The client. From the bundle of the executable a CommonJS module comes as the default of what is imported. */
+async function loadClient(): Promise<typeof Client> {
+  const module: { Connection?: typeof Client; default?: { Connection: typeof Client } } = await import(
+    "rabbitmq-client"
+  );
+  return module.Connection ?? module.default!.Connection;
 }
 
 /**

@@ -4,9 +4,11 @@
  * @module
  */
 
+import { delay } from "@std/async/delay";
 import { ClosedError, NotHeldError, UsageError } from "../errors.ts";
 import type { Consumer, ConsumerOptions, GiveBackOptions, Received } from "../named.ts";
 import { follow, onAbort } from "../abort.ts";
+import { UnavailableError } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { watchForEnd } from "./getting.ts";
@@ -15,6 +17,9 @@ import { graceOf } from "./permits.ts";
 import type { ClusterQueue } from "./queue.ts";
 import type { Book } from "./queue_layout.ts";
 import { settle } from "./settling.ts";
+
+/** From one attempt to the next at what the broker has not got up yet. */
+const RETRY_MS = 200;
 
 /** What comes over one connection. */
 interface Flow {
@@ -158,7 +163,7 @@ export class ClusterConsumer implements Consumer {
         await receipts.join(connection);
         const channel = await connection.channel(layout.what);
         const follower = await layout.log.follow(channel);
-        const books = { last: (await follower.next(this.#end.signal)).state };
+        const books = { last: (await follower.first(this.#end.signal)).state };
         const inbox = await Inbox.open(channel, layout.items, {
           prefetch: this.#options.concurrency ?? 1,
           arrived: receipts.arrived,
@@ -169,7 +174,9 @@ export class ClusterConsumer implements Consumer {
         this.graceMs = graceOf(connection);
         return this.#flow = { connection, channel, inbox, books, round };
       } catch (error) {
-        if (connection.isOpen) throw layout.gone(error);
+        if (!connection.isOpen) continue;
+        if (!(error instanceof UnavailableError)) throw layout.gone(error);
+        await delay(RETRY_MS, { signal: this.#end.signal });
       }
     }
   }

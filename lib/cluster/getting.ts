@@ -46,7 +46,7 @@ export async function waitForItem(
   let isOurs = false;
   try {
     const follower = await layout.log.follow(channel);
-    const books = { last: (await follower.next(round.signal)).state };
+    const books = { last: (await follower.first(round.signal)).state };
     inbox = await Inbox.open(channel, layout.items, { arrived: receipts.arrived });
     stop = receipts.waits();
     watchForEnd(connection, { layout, follower, books, round });

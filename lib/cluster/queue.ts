@@ -29,7 +29,7 @@ import { type Book, QueueLayout, roundDelay } from "./queue_layout.ts";
 import { Receipts } from "./receipts.ts";
 import { settle } from "./settling.ts";
 import type { ClusterStore } from "./store.ts";
-import { checkLimit, timedOut, waitAcross } from "./wait.ts";
+import { checkLimit, doSoon, timedOut, waitAcross } from "./wait.ts";
 
 /** How long a command that wants an answer now waits for a connection that was lost. */
 const CONNECT_LIMIT_MS = 10_000;
@@ -91,22 +91,23 @@ export class ClusterQueue implements NamedQueue {
       checkCount("make a queue", { name: "maxSize", value: maxSize });
     }
     const layout = new QueueLayout(name);
-    const connection = await store.connection({ timeoutMs: CONNECT_LIMIT_MS });
-    await layout.make(connection, options);
-    const channel = await connection.channel(layout.what);
-    try {
-      const book = await layout.read(channel);
-      layout.agree(book, options);
-      return new ClusterQueue(store, layout, book);
-    } finally {
-      await channel.close();
-    }
+    return await doSoon(store, async (connection) => {
+      await layout.make(connection, options);
+      const channel = await connection.channel(layout.what);
+      try {
+        const book = await layout.read(channel);
+        layout.agree(book, options);
+        return new ClusterQueue(store, layout, book);
+      } finally {
+        await channel.close();
+      }
+    });
   }
 
   /** All queues of a broker, by their names. */
   static async list(store: ClusterStore): Promise<NamedQueueStatus[]> {
     const all: NamedQueueStatus[] = [];
-    for (const name of await namesOf(await store.connection({ timeoutMs: CONNECT_LIMIT_MS }), "queue")) {
+    for (const name of await doSoon(store, (connection) => namesOf(connection, "queue"))) {
       if (await ClusterQueue.exists(store, name)) {
         all.push(await (await ClusterQueue.open(store, name)).status());
       }
@@ -116,7 +117,7 @@ export class ClusterQueue implements NamedQueue {
 
   /** Whether a broker has a queue of this name. */
   static async exists(store: ClusterStore, name: string): Promise<boolean> {
-    return await new QueueLayout(name).exists(await store.connection({ timeoutMs: CONNECT_LIMIT_MS }));
+    return await doSoon(store, (connection) => new QueueLayout(name).exists(connection));
   }
 
   /** What a consumer of it is made of. */
@@ -261,16 +262,7 @@ export class ClusterQueue implements NamedQueue {
     count: number,
     { maxBytes = Infinity }: { maxBytes?: number } = {},
   ): Promise<Delivery<Uint8Array>[]> {
-    const received: Delivery<Uint8Array>[] = [];
-    const connection = await this.#connection();
-    const { channel, book } = await this.#ready(connection);
-    for (let bytes = 0; received.length < count && bytes < maxBytes;) {
-      const delivery = await this.#takeOne(channel, book);
-      if (delivery === undefined) break;
-      received.push(delivery);
-      bytes += delivery.item.length;
-    }
-    return received;
+    return await doSoon(this.#store, (connection) => this.#takeMany(connection, { count, maxBytes }));
   }
 
   /**
@@ -343,7 +335,7 @@ export class ClusterQueue implements NamedQueue {
     options.signal?.throwIfAborted();
     checkLimit(options.timeoutMs ?? Infinity);
     if (options.timeoutMs === 0) {
-      if (!await this.#isDone(await this.#connection())) throw timedOut(0);
+      if (!await doSoon(this.#store, (connection) => this.#isDone(connection))) throw timedOut(0);
       return;
     }
     await waitAcross(this.#store, options, async (connection, signal) => {
@@ -448,8 +440,16 @@ export class ClusterQueue implements NamedQueue {
   }
 
   /** All that is known of it. Its parts are asked one after the other: what is under way meanwhile may count twice, or not. */
-  async status(): Promise<NamedQueueStatus> {
-    const connection = await this.#connection();
+  status(): Promise<NamedQueueStatus> {
+    return doSoon(this.#store, (connection) => this.#look(connection));
+  }
+
+  /** Gets items until the queue is closed and empty. An item counts as gotten: report it with `taskDone` if somebody joins. */
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    return untilClosed(() => this.get());
+  }
+
+  async #look(connection: BrokerConnection): Promise<NamedQueueStatus> {
     const channel = await connection.channel(this.#layout.what);
     try {
       const { gate, name } = this.#layout;
@@ -475,11 +475,6 @@ export class ClusterQueue implements NamedQueue {
     } finally {
       await channel.close();
     }
-  }
-
-  /** Gets items until the queue is closed and empty. An item counts as gotten: report it with `taskDone` if somebody joins. */
-  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    return untilClosed(() => this.get());
   }
 
   /**
@@ -533,14 +528,30 @@ export class ClusterQueue implements NamedQueue {
     return { record, delayMs };
   }
 
-  async #tryReceive(): Promise<Delivery<Uint8Array> | undefined> {
-    const connection = await this.#connection();
+  async #takeMany(
+    connection: BrokerConnection,
+    { count, maxBytes }: { count: number; maxBytes: number },
+  ): Promise<Delivery<Uint8Array>[]> {
+    const received: Delivery<Uint8Array>[] = [];
     const { channel, book } = await this.#ready(connection);
-    const delivery = await this.#takeOne(channel, book);
-    if (delivery === undefined && book.closed && await isEmpty(connection, this.#layout, book)) {
-      throw this.#layout.exhausted();
+    for (let bytes = 0; received.length < count && bytes < maxBytes;) {
+      const delivery = await this.#takeOne(channel, book);
+      if (delivery === undefined) break;
+      received.push(delivery);
+      bytes += delivery.item.length;
     }
-    return delivery;
+    return received;
+  }
+
+  #tryReceive(): Promise<Delivery<Uint8Array> | undefined> {
+    return doSoon(this.#store, async (connection) => {
+      const { channel, book } = await this.#ready(connection);
+      const delivery = await this.#takeOne(channel, book);
+      if (delivery === undefined && book.closed && await isEmpty(connection, this.#layout, book)) {
+        throw this.#layout.exhausted();
+      }
+      return delivery;
+    });
   }
 
   /** A channel to take what is ready, and how the queue stands. */

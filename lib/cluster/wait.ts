@@ -46,8 +46,7 @@ export async function doSoon<T>(
 }
 
 /**
- * Waits for something at the broker. If the connection is lost meanwhile, the wait goes on over the next one, at the end of the line; a broker
- * that has just started may not have everything up at once, and is asked again.
+ * Waits for something at the broker. If the connection is lost meanwhile, the wait goes on over the next one, at the end of the line.
  *
  * @param store Where.
  * @param options When to give up. Default: never.

@@ -89,7 +89,12 @@ export class Link implements AsyncDisposable {
         this.#ends.add(near);
         continue;
       }
-      const far = await Deno.connect(this.#target);
+      const far = await Deno.connect(this.#target).catch(() => undefined);
+      if (far === undefined) {
+        // The broker is down.
+        near.close();
+        continue;
+      }
       this.#ends.add(near).add(far);
       pumps.push(this.#pump(near, far), this.#pump(far, near));
     }

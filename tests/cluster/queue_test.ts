@@ -111,8 +111,8 @@ queueTest(
     await queue.putMany(["a", "b", "c"].map(bytes));
     for (let time = 0; time < 4; time++) assertEquals((await queue.peek(2)).map(text), ["a", "b"]);
     const [first, second] = await queue.receiveMany(2);
-    await queue.giveBack(second!.token, { counts: false });
     await queue.giveBack(first!.token, { counts: false });
+    await queue.giveBack(second!.token, { counts: false });
     const all = await queue.receiveMany(9);
     assertEquals(all.map(({ item, attempts }) => [text(item), attempts]), [["a", 1], ["b", 1], ["c", 1]]);
     await queue.ack(...all.map(({ token }) => token));
