@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertLess } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { ClusterQueue } from "../../lib/cluster/queue.ts";
 import { seededRandom } from "../../lib/random.ts";
@@ -43,12 +43,13 @@ hostsTest(
           String(Math.floor(random() * 2 ** 31)),
         ], { stdin: "piped", stdout: "null" }).spawn();
       await withStore(BROKER_URL!, async (store) => void await ClusterQueue.open(store, name));
-      const actors = ["putter", "worker"].flatMap((role) => hosts.map((host) => ({ role, host }))).map((
-        actor,
-      ) => ({
-        ...actor,
-        child: start(actor),
-      }));
+      const actors = ["putter", "worker", "worker"].flatMap((role) => hosts.map((host) => ({ role, host })))
+        .map((
+          actor,
+        ) => ({
+          ...actor,
+          child: start(actor),
+        }));
       let isOver = false;
       const kills = async () => {
         while (!isOver) {
