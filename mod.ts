@@ -6,6 +6,8 @@
  * - Thread reach, the Workers of one process: `ThreadLock`, `ThreadRLock`, `ThreadSemaphore`, `ThreadEvent`, `ThreadQueue`. Each has a
  *   `handle` to post to another Worker, where `attach` makes the same primitive of it. `ThreadPool` runs a function in Workers.
  * - Host reach, the processes of one machine: `HostLock`, `HostRLock`, `HostSemaphore`, `HostEvent`, `HostQueue`, over a `Store`.
+ * - Cluster reach, machines: `ClusterLock`, `ClusterSemaphore`, `ClusterEvent`, `ClusterQueue`, over a `ClusterStore`, which is a RabbitMQ broker.
+ *   Its client is loaded when a store is opened.
  * - Time: `Timer` runs a function once, `every` ticks at an interval, `schedule` at the times of a `Cron` line, `waitUntilWall`
  *   waits for a moment, which `parseMoment` reads, and `deadline` limits how long work may take.
  * - Networks: `serveTcpEcho` and `serveUdpEcho` send back what their clients send, the latter on request as a bad network would; `TcpClient` and
@@ -28,6 +30,14 @@
  * @module
  */
 
+export { BrokerAddress } from "./lib/cluster/address.ts";
+export type { ConnectOptions as BrokerConnectOptions } from "./lib/cluster/connection.ts";
+export * from "./lib/cluster/event.ts";
+export type { ClusterLease } from "./lib/cluster/lease.ts";
+export * from "./lib/cluster/lock.ts";
+export * from "./lib/cluster/queue.ts";
+export * from "./lib/cluster/semaphore.ts";
+export { ClusterStore } from "./lib/cluster/store.ts";
 export * from "./lib/errors.ts";
 export * from "./lib/host/event.ts";
 export type { HostLease } from "./lib/host/leases.ts";

@@ -39,10 +39,11 @@ export function describeHolders({ holders, waiters }: Pick<Situation, "holders" 
   if (first === undefined) {
     const [next] = waiters;
     if (next === undefined) return "was held a moment ago";
-    return `has a line of ${waiters.length}, at its head process ${next.pid}${inParentheses(next.command)}`;
+    const who = `process ${next.pid}${onHost(next.host)}${inParentheses(next.command)}`;
+    return `has a line of ${waiters.length}, at its head ${who}`;
   }
-  const { jobPid, pid = jobPid, command, since } = first;
-  const process = pid === undefined ? "a token" : `process ${jobPid ?? pid}`;
+  const { host, jobPid, pid = jobPid, command, since } = first;
+  const process = pid === undefined ? "a token" : `process ${jobPid ?? pid}${onHost(host)}`;
   const who = `${process}${inParentheses(command)} since ${localText(since)}`;
   return holders.length === 1 ? `is held by ${who}` : `is held by ${holders.length}, the longest by ${who}`;
 }
@@ -117,21 +118,35 @@ function situationText(situation: Situation, columns: number): string {
   const head = `${name}: ${text}\n`;
   if (holders.length + waiters.length === 0) return head;
   const isWeighted = [...holders, ...waiters].every(({ weight }) => weight !== undefined);
+  const hasHosts = [...holders, ...waiters].some(({ host }) => host !== undefined);
   const row = (
     state: string,
-    { shared, weight, since, command = "-" }: Claim & { since: Date; command: string | undefined },
+    { shared, weight, host = "-", since, command = "-" }: Claim & Pick<Waiter, "host" | "since" | "command">,
     { pid, token = "-" }: { pid: number | undefined; token?: string },
   ) => [
     `  ${state}${shared ? ", shared" : ""}`,
     String(pid ?? "-"),
+    ...(hasHosts ? [host] : []),
     ...(isWeighted ? [String(weight)] : []),
     ...[localText(since), token, command],
   ];
   return head + table([
-    ["  STATE", "PID", ...(isWeighted ? ["WEIGHT"] : []), "SINCE", "TOKEN", "COMMAND"],
+    [
+      "  STATE",
+      "PID",
+      ...(hasHosts ? ["HOST"] : []),
+      ...(isWeighted ? ["WEIGHT"] : []),
+      "SINCE",
+      "TOKEN",
+      "COMMAND",
+    ],
     ...holders.map((each) => row("holds", each, { pid: each.jobPid ?? each.pid, token: each.token })),
     ...waiters.map((each) => row("waits", each, { pid: each.pid })),
   ], { columns });
+}
+
+function onHost(host: string | undefined): string {
+  return host === undefined ? "" : ` on ${host}`;
 }
 
 function inParentheses(command: string | undefined): string {

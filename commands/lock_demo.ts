@@ -20,17 +20,29 @@ import { type Context, say } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { FAILURE, SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
+import { brokerUrl, STORE_FLAGS, type StoreFlags } from "./store_flags.ts";
 
+/** How each reach gets its stage. */
 const STAGES = {
-  task: async (): Promise<Stage> => (await import("../lib/demo/task_stage.ts")).taskStage,
-  thread: async (): Promise<Stage> => (await import("../lib/demo/thread_stage.ts")).threadStage,
-  host: async (): Promise<Stage> => (await import("../lib/demo/host_stage.ts")).hostStage,
+  task: async (_place: Place): Promise<Stage> => (await import("../lib/demo/task_stage.ts")).taskStage,
+  thread: async (_place: Place): Promise<Stage> => (await import("../lib/demo/thread_stage.ts")).threadStage,
+  host: async (_place: Place): Promise<Stage> => (await import("../lib/demo/host_stage.ts")).hostStage,
+  cluster: async (place: Place): Promise<Stage> => {
+    const url = brokerUrl(...place);
+    if (url === undefined) {
+      throw new UsageError("the cluster reach needs a broker: name it with --store amqp://… or CONC_STORE");
+    }
+    return (await import("../lib/demo/cluster_stage.ts")).clusterStage(url);
+  },
 };
+
+/** What says where the store is. */
+type Place = Parameters<typeof brokerUrl>;
 
 type Reach = keyof typeof STAGES;
 type Scenario = "tickets" | "deadlock" | "reentrant";
 
-type LockDemoFlags = {
+type LockDemoFlags = StoreFlags & {
   scenario: Scenario;
   reach: Reach;
   lock?: LockKind;
@@ -56,7 +68,7 @@ export default command<LockDemoFlags>({
   description: `tickets    Buyers look at one stock together, and buy one at a time. Without a
            lock each update is lost in the next one's, and a ticket is sold
            many times. At the host reach the stock is a JSON file, and each
-           buyer a process.
+           buyer a process; at the cluster reach the lock is at a broker.
 deadlock   Two holders take two locks in opposite order and wait for each other;
            the circle is found, named and broken.
 reentrant  An owner takes its lock three times; another waits for the third
@@ -80,7 +92,8 @@ Exit code: 0, or 1 if an invariant broke: oversold, or not reentrant.`,
       kind: "enum",
       values: Object.keys(STAGES) as Reach[],
       default: "task",
-      brief: "Who plays: async tasks of one event loop, Workers, or processes",
+      brief:
+        "Who plays: async tasks of one event loop, Workers, processes, or processes with their locks at a broker",
     },
     lock: {
       kind: "enum",
@@ -123,6 +136,7 @@ Exit code: 0, or 1 if an invariant broke: oversold, or not reentrant.`,
       placeholder: "D",
       brief: "How long a wait lasts that should not end",
     },
+    ...STORE_FLAGS,
     actor: {
       kind: "boolean",
       default: false,
@@ -141,7 +155,10 @@ async function runLockDemo(context: Context, flags: LockDemoFlags & CommonFlags)
   if (lock === "none" && scenario !== "tickets") {
     throw new UsageError(`scenario ${scenario} is about locks: --lock lock or rlock`);
   }
-  const stage = await STAGES[reach]();
+  if (flags.store !== undefined && reach !== "cluster") {
+    throw new UsageError("--store is for the cluster reach: --reach cluster, or leave it out");
+  }
+  const stage = await STAGES[reach]([context, flags]);
   const startedMs = context.monotonic();
   const elapsedMs = () => Math.round(context.monotonic() - startedMs);
   const tell = (step: DemoStep) =>

@@ -26,7 +26,7 @@ const LIB_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   process: ["time", "task"],
   net: ["time", "task"],
   jobs: ["time", "task", "thread", "process", "report"],
-  demo: ["time", "task", "thread", "host", "process"],
+  demo: ["time", "task", "thread", "host", "cluster", "process"],
 };
 
 /** A file, by its path from the root, and what it says. */

@@ -137,7 +137,9 @@ function connectProblem(error: unknown, { user, vhost, tls }: BrokerAddress): st
 function codeOf(error: unknown): string {
   if (!(error instanceof Error && "code" in error)) return "";
   // What a broker says of a queue that is there, but whose node has just started, or is down.
-  if (error.code === "NOT_FOUND" && /down or inaccessible/.test(error.message)) return "UNAVAILABLE";
+  if (error.code === "NOT_FOUND" && /is down or inaccessible|stopped by supervisor/.test(error.message)) {
+    return "UNAVAILABLE";
+  }
   return String(error.code);
 }
 

@@ -9,7 +9,7 @@ import { HostEvent } from "../host/event.ts";
 import { HostLock } from "../host/lock.ts";
 import { HostRLock } from "../host/rlock.ts";
 import { Store } from "../host/store.ts";
-import type { Lock } from "../primitives.ts";
+import type { Awaitable, Lock } from "../primitives.ts";
 import { holdBoth, type HolderOptions } from "./deadlock.ts";
 import { takeOnce, takeThreeTimes } from "./reentrant.ts";
 import type { LockKind } from "./stage.ts";
@@ -19,11 +19,16 @@ import { buyTicket, type Stock } from "./tickets.ts";
 /** The event that is set when all have come to where they meet. */
 export const MEETING = "all-there";
 
+/** The lock at a broker that keeps plays apart; those of the play have this before their names. */
+export const PLAY = "lock-demo";
+
 /** The part that the process plays. */
 export type HostPart =
   & {
-    /** The file of the store that all share. */
+    /** The file of the store where all meet, and where the locks are. */
     store: string;
+    /** The URL of the broker where the locks are instead. */
+    broker?: string;
     lock: LockKind;
   }
   & (
@@ -106,6 +111,7 @@ class Actor {
 
   async play(part: HostPart): Promise<unknown> {
     const store = new Store(part.store);
+    await using locks = await openLocks(store, part);
     const common = { tell: (step: DemoStep) => this.#tell(step), signal: this.#signal };
     const meet = async () => {
       await this.#say({ arrived: true });
@@ -113,19 +119,16 @@ class Actor {
     };
     if (part.part === "buyer") {
       const { number, delayMs, stock } = part;
-      const shared = { stock: fileStock(stock), lock: lockOf(store, part.lock, "stock") };
+      const shared = { stock: fileStock(stock), lock: await locks.get("stock") };
       return await buyTicket({ ...common, number, delayMs, ...shared, allLooked: meet });
     }
     if (part.part === "holder") {
       const { name, order, timeoutMs } = part;
-      const locks = {
-        left: lockOf(store, part.lock, "left")!,
-        right: lockOf(store, part.lock, "right")!,
-      };
+      const both = { left: (await locks.get("left"))!, right: (await locks.get("right"))! };
       const broken = this.#broken.signal;
-      return await holdBoth({ ...common, name, order, timeoutMs, locks, bothHold: meet, broken });
+      return await holdBoth({ ...common, name, order, timeoutMs, locks: both, bothHold: meet, broken });
     }
-    const options = { ...common, lock: lockOf(store, part.lock, "it")!, timeoutMs: part.timeoutMs };
+    const options = { ...common, lock: (await locks.get("it"))!, timeoutMs: part.timeoutMs };
     if (part.part === "other") return await takeOnce(options);
     return await takeThreeTimes(options, () => void this.#say({ held: true }));
   }
@@ -137,7 +140,29 @@ class Actor {
   }
 }
 
-function lockOf(store: Store, kind: LockKind, name: string): Lock | undefined {
-  if (kind === "none") return undefined;
-  return kind === "rlock" ? new HostRLock(store, name) : new HostLock(store, name);
+/** The locks of a play, by their names. */
+interface Locks extends AsyncDisposable {
+  /** Undefined if nothing keeps the actors apart. */
+  get(name: string): Awaitable<Lock | undefined>;
+}
+
+async function openLocks(store: Store, { lock, broker }: HostPart): Promise<Locks> {
+  if (broker === undefined || lock === "none") {
+    return {
+      get(name) {
+        if (lock === "none") return undefined;
+        return lock === "rlock" ? new HostRLock(store, name) : new HostLock(store, name);
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  }
+  const [{ ClusterLock }, { ClusterStore }] = await Promise.all([
+    import("../cluster/lock.ts"),
+    import("../cluster/store.ts"),
+  ]);
+  const cluster = await ClusterStore.open(broker);
+  return {
+    get: (name) => ClusterLock.open(cluster, `${PLAY}-${name}`),
+    [Symbol.asyncDispose]: () => cluster.close(),
+  };
 }

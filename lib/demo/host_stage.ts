@@ -1,10 +1,11 @@
 /**
- * Lock demos at host reach: each actor is a process, and what they share is a store, and a JSON file.
+ * Lock demos at host reach: each actor is a process, and what they share is a store, and a JSON file. At the cluster reach they are
+ * processes of this machine, too, but their locks are at a broker.
  *
  * @module
  */
 
-import { TimeoutError } from "../errors.ts";
+import { SystemError, TimeoutError } from "../errors.ts";
 import { HostEvent } from "../host/event.ts";
 import { Store } from "../host/store.ts";
 import { selfWords } from "../process/self.ts";
@@ -18,61 +19,70 @@ import type { Tell } from "./tell.ts";
 /** How long an actor may take to end when the play is over. */
 const GRACE_MS = 1_000;
 
-/** The stage. */
-export const hostStage: Stage = {
-  async sellTickets({ tickets, delaysMs }, { lock, tell, signal }) {
-    return await inDirectory(async (directory) => {
-      const path = `${directory}/stock.json`;
-      const stock = fileStock(path);
-      await stock.write(tickets);
-      const [store, onArrived] = meeting(directory, delaysMs.length);
-      const buyers = delaysMs.map((delayMs, index) => (signal: AbortSignal) =>
-        act<boolean>({ part: "buyer", number: index + 1, delayMs, store, lock, stock: path }, {
-          ...{ tell, signal, onArrived },
-        })
-      );
-      const bought = await gather(buyers, { mode: "all", signal });
-      return { sold: bought.filter(Boolean).length, left: await stock.read() };
-    });
-  },
+/** The stage of the host reach. */
+export const hostStage: Stage = processStage({});
 
-  async deadlock({ lock, tell, timeoutMs, signal }) {
-    return await inDirectory(async (directory) => {
-      const [store, onArrived] = meeting(directory, HOLDERS.length);
-      const breaks = new Map(HOLDERS.map(({ name }) => [name, new AbortController()]));
-      const watch = new DeadlockWatch({ tell, breakWait: (owner) => breaks.get(owner)!.abort() });
-      const holders = HOLDERS.map(({ name, order }) => (signal: AbortSignal) =>
-        act({ part: "holder", name, order, timeoutMs, store, lock }, {
-          tell: (step) => watch.take(step),
-          ...{ signal, onArrived },
-          broken: breaks.get(name)!.signal,
-        })
-      );
-      await gather(holders, { mode: "all", signal });
-      return watch.found;
-    });
-  },
+/**
+ * A stage whose actors are processes.
+ *
+ * @param place Where their locks are: at a broker, or else where they meet.
+ */
+export function processStage(place: Pick<HostPart, "broker">): Stage {
+  return {
+    async sellTickets({ tickets, delaysMs }, { lock, tell, signal }) {
+      return await inDirectory(async (directory) => {
+        const path = `${directory}/stock.json`;
+        const stock = fileStock(path);
+        await stock.write(tickets);
+        const [store, onArrived] = meeting(directory, delaysMs.length);
+        const buyers = delaysMs.map((delayMs, index) => (signal: AbortSignal) =>
+          act<boolean>({ part: "buyer", number: index + 1, delayMs, store, lock, stock: path, ...place }, {
+            ...{ tell, signal, onArrived },
+          })
+        );
+        const bought = await gather(buyers, { mode: "all", signal });
+        return { sold: bought.filter(Boolean).length, left: await stock.read() };
+      });
+    },
 
-  async reentrant({ lock, tell, timeoutMs, signal }) {
-    return await inDirectory(async (directory) => {
-      const store = `${directory}/conc.db`;
-      const held = Promise.withResolvers<void>();
-      const common = { store, lock, timeoutMs };
-      const parts = [
-        (signal: AbortSignal) =>
-          act<boolean>({ part: "owner", ...common }, { tell, signal, onHeld: held.resolve }).finally(
-            held.resolve,
-          ),
-        async (signal: AbortSignal) => {
-          await held.promise;
-          return await act<boolean>({ part: "other", ...common }, { tell, signal });
-        },
-      ];
-      const [isReentrant] = await gather(parts, { mode: "all", signal });
-      return isReentrant!;
-    });
-  },
-};
+    async deadlock({ lock, tell, timeoutMs, signal }) {
+      return await inDirectory(async (directory) => {
+        const [store, onArrived] = meeting(directory, HOLDERS.length);
+        const breaks = new Map(HOLDERS.map(({ name }) => [name, new AbortController()]));
+        const watch = new DeadlockWatch({ tell, breakWait: (owner) => breaks.get(owner)!.abort() });
+        const holders = HOLDERS.map(({ name, order }) => (signal: AbortSignal) =>
+          act({ part: "holder", name, order, timeoutMs, store, lock, ...place }, {
+            tell: (step) => watch.take(step),
+            ...{ signal, onArrived },
+            broken: breaks.get(name)!.signal,
+          })
+        );
+        await gather(holders, { mode: "all", signal });
+        return watch.found;
+      });
+    },
+
+    async reentrant({ lock, tell, timeoutMs, signal }) {
+      return await inDirectory(async (directory) => {
+        const store = `${directory}/conc.db`;
+        const held = Promise.withResolvers<void>();
+        const common = { store, lock, timeoutMs, ...place };
+        const parts = [
+          (signal: AbortSignal) =>
+            act<boolean>({ part: "owner", ...common }, { tell, signal, onHeld: held.resolve }).finally(
+              held.resolve,
+            ),
+          async (signal: AbortSignal) => {
+            await held.promise;
+            return await act<boolean>({ part: "other", ...common }, { tell, signal });
+          },
+        ];
+        const [isReentrant] = await gather(parts, { mode: "all", signal });
+        return isReentrant!;
+      });
+    },
+  };
+}
 
 /** How a part is played. */
 interface ActOptions {
@@ -122,7 +132,8 @@ async function act<T>(part: HostPart, { tell, signal, broken, onArrived, onHeld 
 }
 
 function errorOf({ name, message }: { name: string; message: string }): Error {
-  return name === "TimeoutError" ? new TimeoutError(message) : new Error(message);
+  if (name === "TimeoutError") return new TimeoutError(message);
+  return name === "SystemError" ? new SystemError(message) : new Error(message);
 }
 
 /** The store of a place where so many wait for each other, and what is to be called for each who came. */

@@ -204,3 +204,12 @@ Deno.test("event demo that is told to end does so at once", async () => {
     assertEquals(stdout, "exit 143\n");
   });
 });
+
+Deno.test("lock-demo says what the cluster reach needs, and what --store is for", async () => {
+  const none = await conc(["lock-demo", "--reach", "cluster"], { env: { CONC_STORE: "" } });
+  assertEquals([none.code, none.stdout], [2, ""]);
+  assertMatch(none.stderr, /^conc: the cluster reach needs a broker: name it with --store amqp:/);
+  const { code, stderr } = await conc(["lock-demo", "--store", "x.db"]);
+  assertEquals(code, 2);
+  assertMatch(stderr, /^conc: --store is for the cluster reach/);
+});

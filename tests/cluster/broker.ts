@@ -8,7 +8,8 @@ import { ClusterStore } from "../../lib/cluster/store.ts";
 
 /** The broker's URL; undefined if there is none. */
 export const BROKER_URL: string | undefined = Deno.env.get("CONC_TEST_AMQP");
-const CONTROL = Deno.env.get("CONC_TEST_BROKER");
+/** The program that controls it; undefined if it is not ours to stop. */
+export const CONTROL: string | undefined = Deno.env.get("CONC_TEST_BROKER");
 
 /** A test that needs a broker; without one it is skipped, and says why. */
 export function brokerTest(name: string, body: (url: string) => Promise<void>): void {
