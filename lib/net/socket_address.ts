@@ -45,7 +45,18 @@ export function encodeIpAddress(
   return bytes;
 }
 
-/** The `HOST:PORT` of a socket address. */
+/**
+ * The `HOST:PORT` of a socket address.
+ *
+ * @param name A struct sockaddr_in or sockaddr_in6.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(formatSocketAddress(Uint8Array.of(AF_INET, 0, 31, 145, 127, 0, 0, 1)), "127.0.0.1:8081");
+ * ```
+ */
 export function formatSocketAddress(name: Uint8Array): string {
   const port = name[2]! << 8 | name[3]!;
   if (name[0] !== AF_INET6) return `${name.subarray(4, 8).join(".")}:${port}`;
