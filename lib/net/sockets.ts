@@ -37,9 +37,9 @@ const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   ...ADDRESS_SYMBOLS,
-  // No result is longer than 31 bits, and a number is faster than a bigint.
-  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
-  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  // Lengths and results of 31 bits, and numbers: see libc.ts.
+  send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
@@ -173,12 +173,7 @@ export class Sockets implements Disposable {
    */
   send(slot: number, bytes: Uint8Array<ArrayBuffer>, offset: number): number {
     const rest = offset === 0 ? bytes : bytes.subarray(offset);
-    const sent = this.#libc.send(
-      this.#descriptors[slot]!,
-      rest,
-      rest.length as unknown as bigint,
-      MSG_NOSIGNAL,
-    );
+    const sent = this.#libc.send(this.#descriptors[slot]!, rest, rest.length, MSG_NOSIGNAL);
     return sent >= 0 ? sent : this.#breakage();
   }
 
@@ -192,7 +187,7 @@ export class Sockets implements Disposable {
    */
   receive(slot: number, buffer: Uint8Array<ArrayBuffer>, offset: number): number {
     const rest = offset === 0 ? buffer : buffer.subarray(offset);
-    const received = this.#libc.recv(this.#descriptors[slot]!, rest, rest.length as unknown as bigint, 0);
+    const received = this.#libc.recv(this.#descriptors[slot]!, rest, rest.length, 0);
     return received >= 0 ? received : this.#breakage();
   }
 
