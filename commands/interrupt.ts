@@ -5,19 +5,22 @@
  */
 
 import { InterruptedError } from "../lib/errors.ts";
+import { signalNumber } from "../lib/process/exit_status.ts";
+import { ignoresSignal } from "../lib/process/proc.ts";
 
 const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** Watches for signals until it is disposed of. */
+/** Watches for signals until it is disposed of. What nohup(1) has us ignore, the end of the terminal, stays ignored. */
 export class Interrupts implements Disposable {
   readonly #first = new AbortController();
   readonly #second = new AbortController();
   readonly #listeners: [Deno.Signal, () => void][];
 
   constructor() {
-    this.#listeners = SIGNALS.map((signal) => [signal, () => this.#receive(signal)]);
+    const heard = SIGNALS.filter((signal) => signal !== "SIGHUP" || !ignoresSignal(signalNumber(signal)));
+    this.#listeners = heard.map((signal) => [signal, () => this.#receive(signal)]);
     for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
   }
 

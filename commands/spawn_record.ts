@@ -11,6 +11,7 @@ import type { SupervisedEnd } from "../lib/jobs/supervisor.ts";
 import { describeStatus } from "../lib/process/exit_status.ts";
 import type { Survivor } from "../lib/process/spawn.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
+import { shorten } from "../lib/report/table.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { causeOf } from "./holding.ts";
 
@@ -105,6 +106,5 @@ function list(survivors: readonly Survivor[]): string {
 
 /** On one line, and so short that a screen has room for what is said of it. */
 function shortened(command: string): string {
-  const line = toPrintable(command).replaceAll(/\s+/g, " ");
-  return line.length <= SHOWN_CHARACTERS ? line : `${line.slice(0, SHOWN_CHARACTERS - 1)}…`;
+  return shorten(toPrintable(command), SHOWN_CHARACTERS);
 }

@@ -10,6 +10,8 @@ import {
   adoptsOrphans,
   descendantsOf,
   disown,
+  expectChild,
+  expectNoChild,
   MARK,
   mayHaveLeft,
   own,
@@ -170,6 +172,7 @@ export function spawn(words: readonly string[], options: SpawnOptions = {}): Chi
   const mark = `${Deno.pid}.${++started}`;
   // On Linux orphans are adopted, and the child stays in our process group, as with every Unix tool that runs others.
   const detached = !adoptsOrphans() && Deno.build.os !== "windows";
+  expectChild();
   try {
     const command = new Deno.Command(program, {
       args,
@@ -182,6 +185,7 @@ export function spawn(words: readonly string[], options: SpawnOptions = {}): Chi
     });
     return new Child(command.spawn(), { mark, measured });
   } catch (error) {
+    expectNoChild();
     throw spawnError(words[0] ?? "", error);
   }
 }
