@@ -31,7 +31,7 @@ const USAGE_ERRORS: [string, string[], string][] = [
   ["a pidfile that is something else", ["--pidfile", "junk", "touch", "ran"], "is something else"],
   ["a pidfile that is a device", ["--pidfile", "/dev/null", "touch", "ran"], "is something else"],
   ["a target of another kind", ["--ready", "pid:1", "touch", "ran"], "received 'pid:1'"],
-  ["a target that is incomplete", ["--ready", "tcp:x", "touch", "ran"], "tcp:HOST:PORT"],
+  ["a target that is incomplete", ["--ready", "tcp:x", "touch", "ran"], "must be HOST:PORT"],
   ["an event's name that is a path", ["--event", "a/b", "touch", "ran"], "received 'a/b'"],
   ["formats that contradict", ["--prefix", "--json", "touch", "ran"], "contradict each other"],
   ["the same, detached", ["--detach", "--prefix", "--json", "touch", "ran"], "contradict each other"],
@@ -364,27 +364,110 @@ function stands(pid: number): boolean {
   return before === ticks();
 }
 
+/** The process id that a command has written to `pid`. */
+function pidIn(cwd: string): Promise<number> {
+  return eventually("it runs", () => exists(`${cwd}/pid`) && Number(Deno.readTextFileSync(`${cwd}/pid`)));
+}
+
 Deno.test({
-  name: "SIGTSTP to conc stops the command and conc, SIGCONT continues both",
+  name: "SIGTSTP to a job of a shell stops the command and conc, SIGCONT continues both",
   ignore: !isLinux,
   async fn() {
     await inDirectory(async (cwd) => {
-      const running = start(["spawn", "sh", "-c", "echo $$ > pid; exec sleep 300"], { cwd });
-      const pid = await eventually(
-        "it runs",
-        () => exists(`${cwd}/pid`) && Number(Deno.readTextFileSync(`${cwd}/pid`)),
-      );
-      const state = (pid: number) => Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]![0];
-      running.kill("SIGTSTP");
-      await eventually("both are stopped", () => state(pid) === "T" && state(running.pid) === "T");
-      running.kill("SIGCONT");
-      await eventually("both go on", () => state(pid) !== "T" && state(running.pid) !== "T");
-      running.kill("SIGTERM");
-      assertEquals((await running.result()).code, 143);
+      // A shell with job control is there to continue what is stopped: without one the kernel stops nobody.
+      const script = 'set -m; "$@" & echo $! > conc; while kill -0 $!; do wait $!; done';
+      const shell = new Deno.Command("bash", {
+        args: ["-c", script, "bash", ...CONC, "spawn", "sh", "-c", "echo $$ > pid; exec sleep 300"],
+        ...{ cwd, stdin: "null", stdout: "null", stderr: "null" },
+      }).spawn();
+      const pid = await pidIn(cwd);
+      const program = Number(await Deno.readTextFile(`${cwd}/conc`));
+      Deno.kill(program, "SIGTSTP");
+      await eventually("both are stopped", () => stateOf(pid) === "T" && stateOf(program) === "T");
+      Deno.kill(program, "SIGCONT");
+      await eventually("both go on", () => stateOf(pid) !== "T" && stateOf(program) !== "T");
+      Deno.kill(program, "SIGTERM");
+      await shell.status;
       assert(!lives(pid));
     });
   },
 });
+
+Deno.test({
+  name: "SIGTSTP in a session of its own stops neither the command nor conc, as nobody would continue them",
+  ignore: !isLinux,
+  async fn() {
+    await inDirectory(async (cwd) => {
+      const script = `trap "" TSTP; trap "echo > heard" USR1; echo $$ > pid; while :; do sleep 0.02; done`;
+      const { stdout } = await conc(["spawn", "--detach", "--pidfile", "conc.pid", "sh", "-c", script], {
+        cwd,
+      });
+      const program = Number(stdout);
+      const pid = await pidIn(cwd);
+      Deno.kill(program, "SIGTSTP");
+      // Signals are heard in the order of their numbers, and one that comes later is heard later.
+      await eventually("the next signal comes through", () => {
+        Deno.kill(program, "SIGUSR1");
+        return exists(`${cwd}/heard`);
+      });
+      assert(stateOf(program) !== "T");
+      Deno.kill(program, "SIGTERM");
+      await eventually("both are gone", () => !lives(pid) && !exists(`${cwd}/conc.pid`));
+    });
+  },
+});
+
+Deno.test({
+  name: "conc runs commands also if whoever started it ignores SIGCHLD",
+  ignore: !isLinux || !await ignoresOf("CHLD"),
+  async fn() {
+    for (
+      const [args, code] of [
+        [["spawn", "sh", "-c", "exit 4"], 4],
+        [["pool", "-j3", "test", "{}", "=", "a", ":::", "a", "a", "a", "a"], 0],
+      ] as const
+    ) {
+      const { code: actual, stderr } = await outputOf(["env", "--ignore-signal=CHLD", ...CONC, ...args]);
+      assertEquals({ code: actual, stderr }, { code, stderr: "" });
+    }
+  },
+});
+
+Deno.test({
+  name: "SIGHUP ends conc spawn, but not under nohup",
+  ignore: !isLinux || !await ignoresOf("HUP"),
+  async fn() {
+    const words = [...CONC, "spawn", "sh", "-c", "kill -HUP $PPID; read line; exit 6"];
+    // The first waits for its input, which does not end before it has heard of the signal.
+    const held = new Deno.Command("env", {
+      args: ["--default-signal=HUP", ...words],
+      ...{ stdin: "piped", stdout: "null", stderr: "null" },
+    }).spawn();
+    assertEquals((await held.status).code, 129);
+    await held.stdin.close().catch(() => {});
+    assertEquals((await outputOf(["env", "--ignore-signal=HUP", ...words])).code, 6);
+  },
+});
+
+/** Whether env(1) can set what a signal does to what it starts. */
+async function ignoresOf(signal: string): Promise<boolean> {
+  try {
+    return (await outputOf(["env", `--ignore-signal=${signal}`, "true"])).code === 0;
+  } catch {
+    return false;
+  }
+}
+
+async function outputOf(words: readonly string[]): Promise<{ code: number; stderr: string }> {
+  const [program, ...args] = words;
+  const { code, stderr } = await new Deno.Command(program!, { args, stdin: "null" }).output();
+  return { code, stderr: new TextDecoder().decode(stderr) };
+}
+
+/** The state of a process, as ps shows it. */
+function stateOf(pid: number): string | undefined {
+  return Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]![0];
+}
 
 Deno.test({
   name: "conc spawn as pid 1 passes signals on, reaps what it adopts, and ends with the command's code",
