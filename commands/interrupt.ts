@@ -6,6 +6,7 @@
 
 import { InterruptedError } from "../lib/errors.ts";
 import { signalNumber } from "../lib/process/exit_status.ts";
+import { ignoreSignal } from "../lib/process/libc.ts";
 import { ignoresSignal } from "../lib/process/proc.ts";
 
 const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
@@ -19,9 +20,13 @@ export class Interrupts implements Disposable {
   readonly #listeners: [Deno.Signal, () => void][];
 
   constructor() {
-    const heard = SIGNALS.filter((signal) => signal !== "SIGHUP" || !ignoresSignal(signalNumber(signal)));
+    const hangup = signalNumber("SIGHUP");
+    const isImmune = ignoresSignal(hangup);
+    const heard = SIGNALS.filter((signal) => signal !== "SIGHUP" || !isImmune);
     this.#listeners = heard.map((signal) => [signal, () => this.#receive(signal)]);
     for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+    // With the first listener for any signal Deno hears of SIGHUP too, and ends.
+    if (isImmune) ignoreSignal(hangup);
   }
 
   /** Aborted with an {@link InterruptedError} by the first signal: no new work, end what runs. */

@@ -145,6 +145,8 @@ async function run(
       // The words of a shell that waits are its command line: all of the command runs once each of its processes shows.
       const processes = words(token).join(" ").includes("setsid") ? 3 : 1;
       await eventually("the command runs", () => settled(token, processes));
+      // Before it knows the number of what it has started, timeout ends and leaves it.
+      await eventually("its parent waits", () => sleeps(child.pid));
       child.kill(sent);
     }
     const { code } = await child.status;
@@ -160,6 +162,10 @@ function settled(token: string, processes: number): boolean {
   const found = marked(token);
   const isAsleep = found.some(({ command }) => command.startsWith("sleep ") || command.includes("/sleep "));
   return found.length >= Math.min(processes, 2) && isAsleep || found.some(({ pid }) => hasChild(pid));
+}
+
+function sleeps(pid: number): boolean {
+  return Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ").at(-1)!.startsWith("S");
 }
 
 function hasChild(pid: number): boolean {

@@ -445,7 +445,10 @@ Deno.test({
     }).spawn();
     assertEquals((await held.status).code, 129);
     await held.stdin.close().catch(() => {});
-    assertEquals((await outputOf(["env", "--ignore-signal=HUP", ...words])).code, 6);
+    // The command ignores it, too.
+    const both = "kill -HUP $PPID; kill -HUP $$; read line; exit 6";
+    const immune = ["env", "--ignore-signal=HUP", ...CONC, "spawn", "sh", "-c", both];
+    assertEquals(await outputOf(immune), { code: 6, stderr: "" });
   },
 });
 
