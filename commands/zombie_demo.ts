@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal } from "../lib/abort.ts";
 import { UsageError } from "../lib/errors.ts";
 import { type Adopter, type AfterlifeStep, playOrphans, playZombies } from "../lib/demo/afterlife.ts";
 import { Family } from "../lib/demo/family.ts";
@@ -92,7 +93,10 @@ async function runDemo(context: Context, flags: ZombieDemoFlags & CommonFlags): 
   const teller = new Teller(context, flags);
   const options = {
     tell: (step: AfterlifeStep) => teller.tell(step),
-    hold: (gone: AbortSignal) => rest(flags.hold, { signal: AbortSignal.any([signal, gone]) }),
+    hold: async (gone: AbortSignal) => {
+      using either = new EitherSignal(signal, gone);
+      await rest(flags.hold, either);
+    },
   };
   try {
     await using family = await Family.start(flags.count, { signal });

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { EitherSignal } from "../abort.ts";
 import { SystemError, TimeoutError } from "../errors.ts";
 import { reapAdopted } from "../process/descendants.ts";
 import { type ExitStatus, NOT_FOUND } from "../process/exit_status.ts";
@@ -145,8 +146,8 @@ export class Family implements AsyncDisposable {
     const ended = new AbortController();
     const fail = (status: ExitStatus) => ended.abort(new SystemError(`${failure}: ${endOf(status)}`));
     void this.#parent.status.then(fail);
-    const signal = AbortSignal.any([this.#signal, ended.signal]);
-    await eventually(async () => holds(await readProcessTable()), signal);
+    using either = new EitherSignal(this.#signal, ended.signal);
+    await eventually(async () => holds(await readProcessTable()), either.signal);
   }
 
   /** SIGKILL, as whoever started conc may ignore the others. Who has ended meanwhile, ended. */

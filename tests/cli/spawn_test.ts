@@ -31,7 +31,7 @@ const USAGE_ERRORS: [string, string[], string][] = [
   ["a pidfile that is something else", ["--pidfile", "junk", "touch", "ran"], "is something else"],
   ["a pidfile that is a device", ["--pidfile", "/dev/null", "touch", "ran"], "is something else"],
   ["a target of another kind", ["--ready", "pid:1", "touch", "ran"], "received 'pid:1'"],
-  ["a target that is incomplete", ["--ready", "tcp:x", "touch", "ran"], "must be HOST:PORT"],
+  ["a target that is incomplete", ["--ready", "tcp:x", "touch", "ran"], "an address must be HOST:PORT"],
   ["an event's name that is a path", ["--event", "a/b", "touch", "ran"], "received 'a/b'"],
   ["formats that contradict", ["--prefix", "--json", "touch", "ran"], "contradict each other"],
   ["the same, detached", ["--detach", "--prefix", "--json", "touch", "ran"], "contradict each other"],
