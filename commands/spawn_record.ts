@@ -9,11 +9,10 @@ import { reason, SystemError } from "../lib/errors.ts";
 import type { ChildRun } from "../lib/jobs/child_run.ts";
 import type { SupervisedEnd } from "../lib/jobs/supervisor.ts";
 import { describeStatus } from "../lib/process/exit_status.ts";
-import type { Survivor } from "../lib/process/spawn.ts";
+import { causeOf, type Survivor } from "../lib/process/spawn.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { shorten } from "../lib/report/table.ts";
 import { formatDuration } from "../lib/time/duration.ts";
-import { causeOf } from "./holding.ts";
 
 /** A run that has ended. */
 export interface SpawnEnd extends SupervisedEnd<ChildRun> {

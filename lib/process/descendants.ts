@@ -96,6 +96,11 @@ export function mayHaveLeft(pid: number): boolean {
   return listChildren()?.some((child) => !children.has(child)) ?? true;
 }
 
+/** Whether this process has descendants, zombies included: a look that costs little. */
+export function hasDescendants(): boolean {
+  return adoptsOrphans() ? mayHaveChildren() : groups.size > 0;
+}
+
 /** All living descendants of this process. */
 export function allDescendants(): Target[] {
   if (!adoptsOrphans()) return livingGroups([...groups]);

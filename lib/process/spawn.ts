@@ -45,6 +45,11 @@ export interface ChildStatus extends ExitStatus {
   cause: string | undefined;
 }
 
+/** Why a child ended, in one word: `exit`, `signal`, or what it was ended for. */
+export function causeOf({ cause, signal }: Pick<ChildStatus, "cause" | "signal">): string {
+  return cause ?? (signal === undefined ? "exit" : "signal");
+}
+
 /** A process that had to be killed. */
 export interface Survivor {
   pid: number;
