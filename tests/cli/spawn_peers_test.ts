@@ -127,12 +127,13 @@ function callOf(program: Peer | "conc", { limit, survivors }: Case): string[] | 
 /**
  * Runs a case; says how it ended, and what of it lived then.
  *
- * @param options `isPatient`: what lives is waited for. The peers kill a process group and go, and who is killed ends in a moment.
+ * @param options `leaves`: whether something is expected to live, which is waited for. What a peer leaves may just be executing its program,
+ * which has no command line then, and what it killed as it went ends in a moment. Without it what lives is told at once.
  */
 async function run(
   call: readonly string[],
   { words, sent }: Case,
-  { cwd, isPatient }: { cwd: string; isPatient: boolean },
+  { cwd, leaves }: { cwd: string; leaves?: boolean },
 ): Promise<{ code: number; survivors: number }> {
   const token = mark();
   const [program, ...args] = [...call, ...words(token)];
@@ -150,7 +151,10 @@ async function run(
       child.kill(sent);
     }
     const { code } = await child.status;
-    if (isPatient) await eventually("nothing of it lives", () => marked(token).length === 0);
+    if (leaves !== undefined) {
+      const what = leaves ? "something of it lives" : "nothing of it lives";
+      await eventually(what, () => marked(token).length > 0 === leaves);
+    }
     return { code, survivors: marked(token).length };
   } finally {
     killMarked(token);
@@ -189,8 +193,8 @@ for (const each of CASES) {
       async fn() {
         await inDirectory(async (cwd) => {
           const leaves = each.survivors?.includes(peer) ?? false;
-          const theirs = await run(callOf(peer, each)!, each, { cwd, isPatient: !leaves });
-          const ours = await run(callOf("conc", each)!, each, { cwd, isPatient: false });
+          const theirs = await run(callOf(peer, each)!, each, { cwd, leaves });
+          const ours = await run(callOf("conc", each)!, each, { cwd });
           assertEquals({ peer: theirs.code, conc: ours.code }, { peer: each.exitCode, conc: each.exitCode });
           assertEquals(ours.survivors, 0);
           assertEquals(theirs.survivors > 0, leaves);
