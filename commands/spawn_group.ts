@@ -10,6 +10,7 @@ import { ChildRun } from "../lib/jobs/child_run.ts";
 import { Supervisor } from "../lib/jobs/supervisor.ts";
 import type { Take } from "../lib/process/capture.ts";
 import { succeeded } from "../lib/process/exit_status.ts";
+import { checkProgram } from "../lib/process/program.ts";
 import type { ChildStatus } from "../lib/process/spawn.ts";
 import { endAllDescendants } from "../lib/process/terminate.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
@@ -143,10 +144,13 @@ export class Group {
     const isAlone = this.#count === 1;
     // Without a log there is nobody who could read what a detached command prints.
     const unread = detached === undefined ? {} : { stdout: "null", stderr: "null" } as const;
+    const env = variables(flags.env);
+    // Else setpriv says that it is not there, in words of its own.
+    if (flags.daemon) checkProgram(words[0]!, { cwd: flags.cwd, path: env.PATH });
     const run = new ChildRun(flags.daemon ? [...DAEMON_WORDS, ...words] : words, {
       stdin: isAlone && detached === undefined ? "inherit" : "null",
       ...unread,
-      env: { CONC_SEQ: String(index), ...variables(flags.env) },
+      env: { CONC_SEQ: String(index), ...env },
       ...(flags.cwd !== undefined && { cwd: flags.cwd }),
       measured: flags.report !== undefined || flags.json,
       ...{ take, isAlone, killAfterMs: flags.killAfter, escalate: interrupts.second },

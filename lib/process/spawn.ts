@@ -18,8 +18,9 @@ import {
   reapEnded,
   type Target,
 } from "./descendants.ts";
-import { CANNOT_EXECUTE, type ExitStatus, exitStatus, NOT_FOUND } from "./exit_status.ts";
+import { CANNOT_EXECUTE, type ExitStatus, exitStatus } from "./exit_status.ts";
 import { readCommand } from "./proc.ts";
+import { notFound } from "./program.ts";
 import { type EndOptions, endProcesses } from "./terminate.ts";
 import { measure, reapedUnmeasured, type Usage } from "./usage.ts";
 
@@ -196,12 +197,7 @@ export function spawn(words: readonly string[], options: SpawnOptions = {}): Chi
 }
 
 function spawnError(program: string, error: unknown): SpawnError {
-  if (error instanceof Deno.errors.NotFound) {
-    return new SpawnError(`cannot run '${program}': command not found: check its name and PATH`, {
-      exitCode: NOT_FOUND,
-      cause: error,
-    });
-  }
+  if (error instanceof Deno.errors.NotFound) return notFound(program, error);
   return new SpawnError(`cannot run '${program}': ${reason(error)}`, {
     exitCode: CANNOT_EXECUTE,
     cause: error,

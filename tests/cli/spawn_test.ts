@@ -1,5 +1,16 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { CONC, conc, eventually, exists, inDirectory, lives, records, shell, start } from "./conc.ts";
+import {
+  CONC,
+  conc,
+  eventually,
+  exists,
+  inDirectory,
+  lives,
+  records,
+  type Result,
+  shell,
+  start,
+} from "./conc.ts";
 import { fixture, killMarked, mark, marked } from "./processes.ts";
 
 const isLinux = Deno.build.os === "linux";
@@ -275,10 +286,7 @@ Deno.test({
   async fn() {
     await inDirectory(async (cwd) => {
       const running = start(["spawn", "--daemon", "sh", "-c", "echo $$ > pid; exec sleep 300"], { cwd });
-      const pid = await eventually(
-        "it runs",
-        () => exists(`${cwd}/pid`) && Number(Deno.readTextFileSync(`${cwd}/pid`)),
-      );
+      const pid = await pidIn(cwd);
       running.kill("SIGKILL");
       await running.result();
       await eventually("it is gone", () => !lives(pid));
@@ -289,6 +297,27 @@ Deno.test({
       stderr,
       /^conc: cannot start a daemon as that takes setpriv .*: install it, or leave out --daemon\n$/,
     );
+  },
+});
+
+Deno.test({
+  name:
+    "spawn --daemon says of a command that is not there, or no program, what spawn says, and does not try again",
+  ignore: !isLinux || !exists("/usr/bin/setpriv"),
+  async fn() {
+    await inDirectory(async (cwd) => {
+      await Deno.writeTextFile(`${cwd}/text`, "");
+      await Deno.writeTextFile(`${cwd}/program`, "#!/bin/sh\nexit 3\n", { mode: 0o755 });
+      const modes = [[], ["--daemon"], ["--daemon", "--restart", "always", "--max-restarts", "1"]];
+      for (const command of [["nope"], ["./nope"], ["./text"], ["/etc"], ["--env", "PATH=/nope", "true"]]) {
+        const ends = await Promise.all(modes.map((mode) => conc(["spawn", ...mode, ...command], { cwd })));
+        const [{ code, stderr }] = ends as [Result, ...Result[]];
+        for (const end of ends) assertEquals([end.code, end.stderr], [code, stderr]);
+      }
+      assertEquals((await conc(["spawn", "--daemon", "./program"], { cwd })).code, 3);
+      assertEquals((await conc(["spawn", "--daemon", "--cwd", cwd, "./program"])).code, 3);
+      assertEquals((await conc(["spawn", "--daemon", "--env", `PATH=${cwd}:/bin`, "program"])).code, 3);
+    });
   },
 });
 
