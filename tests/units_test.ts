@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { UsageError } from "../lib/errors.ts";
-import { parseCount, parseName, parsePercentage, parseRate, parseSize } from "../lib/units.ts";
+import { parseByteRate, parseCount, parseName, parsePercentage, parseRate, parseSize } from "../lib/units.ts";
 
 Deno.test("parseCount() reads what a whole number prints, and nothing below the minimum", () => {
   fc.assert(
@@ -52,6 +52,17 @@ Deno.test("parseRate() reads times per period as times per second", () => {
   for (const [text, rate] of cases) assertEquals(parseRate(text), rate, text);
   for (const text of ["", "0", "0/s", "/s", "1/", "1/0s", "1/w", "-1/s", "1/s/s", "x", "1 /s"]) {
     assertThrows(() => parseRate(text), UsageError, "cannot read a rate", JSON.stringify(text));
+  }
+});
+
+Deno.test("parseByteRate() reads a size for each second, with or without saying so", () => {
+  const cases: [string, number][] = [["64k/s", 65_536], ["64K", 65_536], ["1.5k/s", 1_536], ["1/s", 1], [
+    "2G/s",
+    2 ** 31,
+  ]];
+  for (const [text, rate] of cases) assertEquals(parseByteRate(text), rate, text);
+  for (const text of ["", "0", "0k/s", "/s", "64k/", "64k/m", "-1/s", "x/s", "1 k/s"]) {
+    assertThrows(() => parseByteRate(text), UsageError, "SIZE/s", JSON.stringify(text));
   }
 });
 

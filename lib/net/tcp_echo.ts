@@ -7,7 +7,14 @@
 import { UsageError } from "../errors.ts";
 import type { Endpoint } from "./address.ts";
 import { type CountersMemory, TcpEchoCounters, type TcpEchoStatistics } from "./tcp_echo_counters.ts";
-import { endpointOf, fileAt, listen, type TlsIdentity } from "./tcp_echo_listener.ts";
+import {
+  accepting,
+  type EchoSockets,
+  endpointOf,
+  fileAt,
+  listen,
+  type TlsIdentity,
+} from "./tcp_echo_listener.ts";
 import { EchoLoop, type EchoLoopSettings } from "./tcp_echo_loop.ts";
 import { serveFromThreads } from "./tcp_echo_threads.ts";
 
@@ -25,6 +32,8 @@ export interface TcpEchoOptions extends Partial<EchoLoopSettings> {
   maximumConnections?: number;
   /** Speaks TLS. Default: it does not. */
   tls?: TlsIdentity | undefined;
+  /** Whose sockets serve. Default `fastest`: those of the C library on Linux, unless it is TLS or a Unix socket, else the runtime's. */
+  sockets?: EchoSockets;
   /** Called with news for people, each piece once: what it cannot do at the moment. Default: nobody hears of it. */
   notice?: (text: string) => void;
 }
@@ -82,7 +91,7 @@ const DEFAULTS: EchoLoopSettings = {
  */
 export async function serveTcpEcho(endpoint: Endpoint, options: TcpEchoOptions): Promise<TcpEchoServer> {
   const { signal, killSignal = new AbortController().signal, notice = () => {}, tls } = options;
-  const { threads = 1, maximumConnections: maximum = 1_024 } = options;
+  const { threads = 1, maximumConnections: maximum = 1_024, sockets = "fastest" } = options;
   const settings = settingsOf(options);
   check({ threads, maximumConnections: maximum, ...settings });
   const memory = TcpEchoCounters.memory(threads);
@@ -95,16 +104,17 @@ export async function serveTcpEcho(endpoint: Endpoint, options: TcpEchoOptions):
       throw new UsageError("cannot speak TLS at a Unix socket: leave out the certificate");
     }
   } else if (threads > 1) {
-    const shared = { tls, settings, memory, maximum, threads, notice };
+    const shared = { tls, sockets, settings, memory, maximum, threads, notice };
     return serverOf(memory, await serveFromThreads(endpoint, { ...shared, ...signals }));
   }
   const listener = await listen(endpoint, { tls });
   const counters = new TcpEchoCounters(memory, { thread: 0, maximum });
-  const loop = new EchoLoop(listener, { settings, counters, notice });
+  const place = endpointOf(listener);
+  const loop = new EchoLoop(accepting(listener, { tls, sockets }), { settings, counters, notice });
   const removeSocket = "path" in endpoint ? socketRemover(endpoint.path) : () => {};
   const ended = loop.run(signals).finally(removeSocket);
   ended.catch(() => {});
-  return serverOf(memory, { endpoint: endpointOf(listener), ended });
+  return serverOf(memory, { endpoint: place, ended });
 }
 
 function serverOf(

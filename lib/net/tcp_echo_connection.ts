@@ -4,8 +4,10 @@
  * @module
  */
 
+import type { Receiver, Sender } from "./libc_tcp.ts";
 import { PacedWriter } from "./paced_writer.ts";
 import type { TcpEchoCounters } from "./tcp_echo_counters.ts";
+import type { EchoSocket } from "./tcp_echo_listener.ts";
 import { type Transform, transform } from "./transform.ts";
 
 /** How a connection is served. */
@@ -34,10 +36,10 @@ const LINE_FEED = 0x0a;
  * that reads nothing costs no more than that. Invariants: bytes go back in their order; `closed` is called once, and then the connection
  * is closed.
  *
- * The loop is made of callbacks: each `await` between the reads and writes would cost a tenth of the speed.
+ * The loop is made of callbacks: each promise between the reads and writes would cost a tenth of the speed.
  */
 export class EchoConnection {
-  readonly #connection: Deno.Conn;
+  readonly #connection: EchoSocket;
   readonly #service: EchoService;
   readonly #counters: TcpEchoCounters;
   readonly #closed: (connection: EchoConnection, problem?: unknown) => void;
@@ -68,7 +70,7 @@ export class EchoConnection {
    * @param options How to serve it, where to count, and what to call when it is closed, with what broke it if anything did.
    */
   constructor(
-    connection: Deno.Conn,
+    connection: EchoSocket,
     { service, counters, closed }: {
       service: EchoService;
       counters: TcpEchoCounters;
@@ -82,7 +84,7 @@ export class EchoConnection {
     this.#isLine = service.line || service.transform === "reverse";
     const { delayMs, bytesPerSecond } = service;
     if (delayMs > 0 || bytesPerSecond < Infinity) {
-      const writer = { write: (bytes: Uint8Array) => this.#writeCounted(bytes) };
+      const writer = { write: (bytes: Uint8Array<ArrayBuffer>) => this.#writeCounted(bytes) };
       this.#paced = new PacedWriter(writer, { delayMs, bytesPerSecond });
     }
   }
@@ -121,7 +123,7 @@ export class EchoConnection {
   #read(): void {
     this.#isReading = true;
     const rest = this.#filled === 0 ? this.#buffer : this.#buffer.subarray(this.#filled);
-    this.#connection.read(rest).then(this.#receive, this.#fail);
+    this.#connection.read(rest, this.#receiver);
   }
 
   readonly #receive = (count: number | null): void => {
@@ -160,7 +162,8 @@ export class EchoConnection {
 
   #write(): void {
     const bytes = this.#buffer.subarray(this.#sent, this.#ready);
-    (this.#paced ?? this.#connection).write(bytes).then(this.#written, this.#break);
+    if (this.#paced === undefined) this.#connection.write(bytes, this.#sender);
+    else this.#paced.write(bytes).then(this.#written, this.#break);
   }
 
   readonly #written = (count: number): void => {
@@ -178,8 +181,10 @@ export class EchoConnection {
     if (this.#isLast) this.finish();
   };
 
-  async #writeCounted(bytes: Uint8Array): Promise<number> {
-    const count = await this.#connection.write(bytes);
+  async #writeCounted(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+    const count = await new Promise<number>((sent, failed) =>
+      this.#connection.write(bytes, { sent, failed })
+    );
     this.isActive = true;
     this.#counters.sent(count);
     return count;
@@ -229,6 +234,9 @@ export class EchoConnection {
     if (error instanceof Deno.errors.UnexpectedEof && !this.#isFinishing) this.#receive(null);
     else this.#close(error);
   };
+
+  readonly #receiver: Receiver = { received: this.#receive, failed: this.#fail };
+  readonly #sender: Sender = { sent: this.#written, failed: this.#break };
 
   #close(problem?: unknown): void {
     if (this.#isClosed) return;

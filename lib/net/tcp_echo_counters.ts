@@ -92,14 +92,19 @@ export class TcpEchoCounters {
     this.#wake();
   }
 
+  /** How many more connections there may be. */
+  get room(): number {
+    return this.#maximum - Atomics.load(this.#open, 0);
+  }
+
   /**
    * Waits until there are fewer connections than there may be.
    *
    * @param signal Ends the wait.
    * @throws The reason of the signal, if it is aborted.
    */
-  async room(signal: AbortSignal): Promise<void> {
-    while (Atomics.load(this.#open, 0) >= this.#maximum) {
+  async untilRoom(signal: AbortSignal): Promise<void> {
+    while (this.room <= 0) {
       await this.change(this.#isShared ? POLL_MS : Infinity, signal);
     }
   }

@@ -6,11 +6,30 @@
 
 import { reason, SystemError } from "../errors.ts";
 import { type Address, type Endpoint, formatEndpoint } from "./address.ts";
+import { socketCalls } from "./libc.ts";
+import { type LibcConnection, LibcListener, type Receiver, type Sender } from "./libc_tcp.ts";
+import { Backlog, takeOver } from "./listening_sockets.ts";
 
 /** A certificate chain and its private key, both in PEM. */
 export interface TlsIdentity {
   cert: string;
   key: string;
+}
+
+/** A connection, as it is served: one of the runtime, or of the C library, which has no promise for every message. */
+export type EchoSocket = Pick<LibcConnection, "read" | "write" | "closeWrite" | "close" | "setNoDelay">;
+
+/** Whose sockets serve: those of the runtime, or what is fastest here. */
+export type EchoSockets = "fastest" | "runtime";
+
+/** Where clients are accepted. */
+export interface EchoListener extends AsyncDisposable {
+  /** Waits for clients, and returns one or more: `most` at most. */
+  accept(most: number): Promise<readonly EchoSocket[]>;
+  /** Ends to listen, and an `accept` that waits. */
+  close(): void;
+  /** Whether clients wait to be accepted at this moment; undefined where nobody can tell. */
+  hasWaiting(): boolean | undefined;
 }
 
 /** Options of {@link listen}. */
@@ -45,6 +64,80 @@ export function endpointOf({ addr }: Deno.Listener): Endpoint {
   if (addr.transport === "unix") return { path: (addr as Deno.UnixAddr).path };
   const { hostname, port } = addr as Deno.NetAddr;
   return { hostname, port };
+}
+
+/**
+ * Accepts clients of a listener: by the calls of the C library where there are any and the bytes are to go as they are, else by the runtime.
+ * On Linux as many may wait to be accepted as the system allows.
+ *
+ * @param listener Belongs to what is returned.
+ * @param options `sockets`: `runtime` for no calls of the C library.
+ */
+export function accepting(
+  listener: Deno.Listener,
+  { tls, sockets }: { tls: TlsIdentity | undefined; sockets: EchoSockets },
+): EchoListener {
+  const isPlain = listener.addr.transport === "tcp" && tls === undefined;
+  const descriptor = isPlain && sockets === "fastest" ? takeOver(listener) : undefined;
+  return descriptor === undefined ? new RuntimeListener(listener) : acceptingAt(descriptor);
+}
+
+/** The same at a socket that was taken over. */
+export function acceptingAt(descriptor: number): EchoListener {
+  return new LibcListener(descriptor, socketCalls()!);
+}
+
+class RuntimeSocket implements EchoSocket {
+  readonly #connection: Deno.Conn & Partial<Pick<Deno.TcpConn, "setNoDelay">>;
+
+  constructor(connection: Deno.Conn) {
+    this.#connection = connection;
+  }
+
+  read(bytes: Uint8Array, { received, failed }: Receiver): void {
+    this.#connection.read(bytes).then(received, failed);
+  }
+
+  write(bytes: Uint8Array, { sent, failed }: Sender): void {
+    this.#connection.write(bytes).then(sent, failed);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#connection.closeWrite();
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  setNoDelay(isOn: boolean): void {
+    // Not at Unix sockets, and not with TLS in older runtimes.
+    this.#connection.setNoDelay?.(isOn);
+  }
+}
+
+class RuntimeListener implements EchoListener {
+  readonly #listener: Deno.Listener;
+  readonly #backlog: Backlog | undefined;
+
+  constructor(listener: Deno.Listener) {
+    this.#listener = listener;
+    this.#backlog = Backlog.of(listener.addr);
+  }
+
+  async accept(): Promise<EchoSocket[]> {
+    return [new RuntimeSocket(await this.#listener.accept())];
+  }
+
+  close(): void {
+    this.#listener.close();
+  }
+
+  hasWaiting(): boolean | undefined {
+    return this.#backlog === undefined ? undefined : !this.#backlog.isEmpty();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
 }
 
 /** Which file is at a path, to tell later whether it is still the same; undefined if there is none. */

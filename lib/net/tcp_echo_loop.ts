@@ -8,6 +8,7 @@ import { delay } from "@std/async/delay";
 import { reason } from "../errors.ts";
 import { EchoConnection, type EchoService } from "./tcp_echo_connection.ts";
 import type { TcpEchoCounters } from "./tcp_echo_counters.ts";
+import type { EchoListener, EchoSocket } from "./tcp_echo_listener.ts";
 
 /** How a loop serves. */
 export interface EchoLoopSettings extends EchoService {
@@ -25,8 +26,8 @@ const RETRY_MS = 100;
 const LOOKS = 8;
 const SHORTEST_LOOK_MS = 10;
 const LONGEST_LOOK_MS = 5_000;
-/** How long to accept clients that are in the backlog when the drain begins, and how long none may come for it to be empty. */
-const BACKLOG_LIMIT_MS = 200;
+/** How long to accept clients that wait when the drain begins, and, where that is not known, how long none may come for none to wait. */
+const BACKLOG_LIMIT_MS = 2_000;
 const BACKLOG_QUIET_MS = 5;
 /** When time is up, a client has sent all that counts once nothing has come for so long; and for so long all this may last. */
 const QUIET_MS = 20;
@@ -37,7 +38,7 @@ const FINISH_LIMIT_MS = 300;
  * sent back to it, if it reads.
  */
 export class EchoLoop {
-  readonly #listener: Deno.Listener;
+  readonly #listener: EchoListener;
   readonly #settings: EchoLoopSettings;
   readonly #counters: TcpEchoCounters;
   readonly #notice: (text: string) => void;
@@ -51,7 +52,7 @@ export class EchoLoop {
    * @param options How to serve, where to count, and what to call with news for people, each piece once.
    */
   constructor(
-    listener: Deno.Listener,
+    listener: EchoListener,
     { settings, counters, notice }: {
       settings: EchoLoopSettings;
       counters: TcpEchoCounters;
@@ -84,44 +85,46 @@ export class EchoLoop {
       this.#cut("the server ended");
       ended.abort();
       await looking;
+      await this.#listener[Symbol.asyncDispose]();
     }
   }
 
   async #accept(): Promise<void> {
     while (await this.#hasRoom()) {
-      let connection: Deno.Conn;
+      let connections: readonly EchoSocket[];
       try {
-        connection = await this.#listener.accept();
+        connections = await this.#listener.accept(this.#counters.room);
       } catch (error) {
         if (!this.#closing.signal.aborted) await this.#recover(error);
         continue;
       }
-      this.#accepted += 1;
-      // With several threads another may have been faster.
-      let isOpen = this.#counters.tryOpen();
-      while (!isOpen && await this.#hasRoom()) isOpen = this.#counters.tryOpen();
-      if (isOpen) this.#serve(connection);
-      else connection.close();
+      for (const connection of connections) await this.#welcome(connection);
     }
+  }
+
+  async #welcome(connection: EchoSocket): Promise<void> {
+    this.#accepted += 1;
+    // With several threads another may have been faster.
+    let isOpen = this.#counters.tryOpen();
+    while (!isOpen && await this.#hasRoom()) isOpen = this.#counters.tryOpen();
+    if (isOpen) this.#serve(connection);
+    else connection.close();
   }
 
   /** Waits until there may be one more connection. Says false once the listener is closed. */
   async #hasRoom(): Promise<boolean> {
     const { signal } = this.#closing;
     try {
-      await this.#counters.room(signal);
+      await this.#counters.untilRoom(signal);
     } catch {
       // The listener was closed.
     }
     return !signal.aborted;
   }
 
-  #serve(connection: Deno.Conn): void {
+  #serve(connection: EchoSocket): void {
     try {
-      // Unix sockets have no such option, and in older runtimes connections with TLS have no such method.
-      if (connection.localAddr.transport === "tcp") {
-        (connection as Partial<Deno.TcpConn>).setNoDelay?.(this.#settings.noDelay);
-      }
+      connection.setNoDelay(this.#settings.noDelay);
     } catch {
       // The client has gone already, as the first read will say.
     }
@@ -164,12 +167,13 @@ export class EchoLoop {
     }
   }
 
-  /** Goes on to accept until nobody is in the backlog: to close the listener would reset who is. */
+  /** Goes on to accept until nobody waits: to close the listener would reset who does. */
   async #emptyBacklog(killSignal: AbortSignal): Promise<void> {
     const endMs = performance.now() + BACKLOG_LIMIT_MS;
-    for (let before = -1; before !== this.#accepted && performance.now() < endMs;) {
-      before = this.#accepted;
-      await rest(BACKLOG_QUIET_MS, killSignal);
+    for (let isEmpty = false; !isEmpty && performance.now() < endMs;) {
+      const before = this.#accepted;
+      if (!await rest(BACKLOG_QUIET_MS, killSignal)) return;
+      isEmpty = !(this.#listener.hasWaiting() ?? this.#accepted > before);
     }
   }
 

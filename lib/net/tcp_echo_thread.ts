@@ -7,12 +7,14 @@
 import { ConcError } from "../errors.ts";
 import type { Address } from "./address.ts";
 import { type CountersMemory, TcpEchoCounters } from "./tcp_echo_counters.ts";
-import { listen, type TlsIdentity } from "./tcp_echo_listener.ts";
+import { accepting, acceptingAt, listen, type TlsIdentity } from "./tcp_echo_listener.ts";
 import { EchoLoop, type EchoLoopSettings } from "./tcp_echo_loop.ts";
 
 /** What the server tells a thread first; then follow `drain` and `kill`. */
 export interface ThreadStart {
   endpoint: Address;
+  /** A socket that listens there already, which then belongs to the thread. */
+  descriptor: number | undefined;
   tls: TlsIdentity | undefined;
   settings: EchoLoopSettings;
   memory: CountersMemory;
@@ -46,9 +48,12 @@ scope.onmessage = ({ data }) => {
   else void serve(data);
 };
 
-async function serve({ endpoint, tls, settings, memory, thread, maximum }: ThreadStart): Promise<void> {
+async function serve({ endpoint, descriptor, tls, ...start }: ThreadStart): Promise<void> {
+  const { settings, memory, thread, maximum } = start;
   try {
-    const listener = await listen(endpoint, { tls, reusePort: true });
+    const listener = descriptor === undefined
+      ? accepting(await listen(endpoint, { tls, reusePort: true }), { tls, sockets: "runtime" })
+      : acceptingAt(descriptor);
     const notice = (text: string) => scope.postMessage({ type: "notice", text });
     const counters = new TcpEchoCounters(memory, { thread, maximum });
     const loop = new EchoLoop(listener, { settings, counters, notice });

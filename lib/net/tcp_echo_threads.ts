@@ -7,7 +7,8 @@
 
 import { SystemError, WorkerDiedError } from "../errors.ts";
 import type { Address } from "./address.ts";
-import { listen, type TlsIdentity } from "./tcp_echo_listener.ts";
+import { takeOver } from "./listening_sockets.ts";
+import { type EchoSockets, listen, type TlsIdentity } from "./tcp_echo_listener.ts";
 import type { EchoLoopSettings } from "./tcp_echo_loop.ts";
 import type { CountersMemory } from "./tcp_echo_counters.ts";
 import type { ThreadNews, ThreadOrder, ThreadStart } from "./tcp_echo_thread.ts";
@@ -16,6 +17,7 @@ import type { ThreadNews, ThreadOrder, ThreadStart } from "./tcp_echo_thread.ts"
 export interface ThreadsOptions {
   threads: number;
   tls: TlsIdentity | undefined;
+  sockets: EchoSockets;
   settings: EchoLoopSettings;
   memory: CountersMemory;
   maximum: number;
@@ -35,15 +37,18 @@ export async function serveFromThreads(
   endpoint: Address,
   options: ThreadsOptions,
 ): Promise<{ endpoint: Address; ended: Promise<void> }> {
-  const { threads, signal, killSignal, notice, ...shared } = options;
+  const { threads, signal, killSignal, notice, sockets, ...shared } = options;
   // Sharing a port is asked for by everyone who listens there: whether another program does is found out without it.
   const probe = await listen(endpoint, { tls: options.tls });
   const { port } = probe.addr as Deno.NetAddr;
   probe.close();
   const place = { ...endpoint, port };
+  const isPlain = options.tls === undefined && sockets === "fastest";
+  const descriptors = isPlain ? await listenOften(place, threads) : [];
   const crew = Array.from(
     { length: threads },
-    (_, thread) => new EchoThread({ ...shared, endpoint: place, thread }, notice),
+    (_, thread) =>
+      new EchoThread({ ...shared, endpoint: place, descriptor: descriptors[thread], thread }, notice),
   );
   const order = (text: ThreadOrder) => () => crew.forEach((thread) => thread.order(text));
   const [drain, kill] = [order("drain"), order("kill")];
@@ -61,6 +66,25 @@ export async function serveFromThreads(
   if (signal.aborted) drain();
   if (killSignal.aborted) kill();
   return { endpoint: { hostname: (probe.addr as Deno.NetAddr).hostname, port }, ended };
+}
+
+/**
+ * Listens at one address with several sockets, each of which is then in no hand but ours.
+ *
+ * @returns Their descriptors; none where that is not possible.
+ */
+async function listenOften(endpoint: Address, count: number): Promise<number[]> {
+  const descriptors: number[] = [];
+  while (descriptors.length < count) {
+    const listener = await listen(endpoint, { reusePort: true });
+    const descriptor = takeOver(listener, descriptors);
+    if (descriptor !== undefined) descriptors.push(descriptor);
+    else {
+      listener.close();
+      break;
+    }
+  }
+  return descriptors;
 }
 
 /** One Worker. Its promises reject if it cannot listen, or dies. */

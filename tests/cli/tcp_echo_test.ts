@@ -90,6 +90,26 @@ Deno.test("tcp-echo serve --threads serves from Workers", async () => {
   });
 });
 
+for (const threads of ["1", "2"]) {
+  Deno.test(`tcp-echo serve --threads ${threads} serves a thousand clients that come as SIGTERM does`, async () => {
+    await serving(["--threads", threads, "--drain", "30s"], async ({ port, running }) => {
+      const clients = await Promise.all(
+        Array.from({ length: 1_000 }, () => Deno.connect({ hostname: "127.0.0.1", port })),
+      );
+      running.kill("SIGTERM");
+      const replies = await Promise.all(clients.map(async (client, number) => {
+        await client.write(bytes(`client ${number}`));
+        await client.closeWrite();
+        return await new Response(client.readable).text();
+      }));
+      assertEquals(replies, clients.map((_, number) => `client ${number}`));
+      const { code, stderr } = await running.result();
+      assertEquals(code, 143);
+      assertMatch(stderr, /^conc: 1000 connections, .* 0 errors$/m);
+    });
+  });
+}
+
 Deno.test("tcp-echo serve waits when it is short of file descriptors, says so once, and goes on", async () => {
   await serving([], async ({ port, running }) => {
     const limit = new Deno.Command("prlimit", { args: ["--pid", String(running.pid), "--nofile=30:30"] });
@@ -150,7 +170,13 @@ Deno.test(
         const reply = new Uint8Array(5);
         await connection.read(reply);
         assertEquals(new TextDecoder().decode(reply), "HELLO");
-        connection.close();
+        // What it sends before it half-closes comes back, while another does not even shake hands.
+        using _loris = await Deno.connect({ hostname: "127.0.0.1", port });
+        for (let rest = bytes("x".repeat(100_000)); rest.length > 0;) {
+          rest = rest.subarray(await connection.write(rest));
+        }
+        await connection.closeWrite();
+        assertEquals(await new Response(connection.readable).text(), "X".repeat(100_000));
         running.kill("SIGTERM");
         assertEquals((await running.result()).code, 143);
       });
@@ -171,6 +197,7 @@ Deno.test("tcp-echo serve answers bad input in one line, and listens nowhere", a
     [["--host", "unix:/no/such/directory/echo.sock"], 125, /no such directory/],
     [["--host", "unix:echo.sock", "-p", "1234"], 2, /has no port/],
     [["--host", "unix:echo.sock", "--threads", "2"], 2, /several threads/],
+    [["--threads", "100000"], 2, /there may be 256: received/],
     [["--tls-cert", "a.pem"], 2, /--tls-key is missing/],
     [["--tls-cert", "/no/a.pem", "--tls-key", "/no/b.pem"], 125, /cannot read the certificate/],
     [["-p", "65536"], 2, /port must be/],
