@@ -22,10 +22,12 @@ export class Interrupts implements Disposable {
   constructor() {
     const hangup = signalNumber("SIGHUP");
     const isImmune = ignoresSignal(hangup);
-    const heard = SIGNALS.filter((signal) => signal !== "SIGHUP" || !isImmune);
-    this.#listeners = heard.map((signal) => [signal, () => this.#receive(signal)]);
+    // Deno ends by a SIGHUP that nobody listens for, once anything listens for any signal.
+    const listenerOf = (signal: Deno.Signal) =>
+      isImmune && signal === "SIGHUP" ? () => {} : () => this.#receive(signal);
+    this.#listeners = SIGNALS.map((signal) => [signal, listenerOf(signal)]);
     for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
-    // With the first listener for any signal Deno hears of SIGHUP too, and ends.
+    // What is started is to ignore it too, as it would not if there were a handler.
     if (isImmune) ignoreSignal(hangup);
   }
 
