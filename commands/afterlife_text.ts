@@ -106,7 +106,7 @@ function shownRows(rows: readonly ProcessRow[], ppidBefore?: number): string {
 }
 
 const ROLES: Readonly<Record<Adopter["role"], string>> = {
-  self: "this process, a subreaper: init to all below it",
+  self: "itself a subreaper: init to all below it",
   init: "process 1, so it is init here",
   subreaper: "a subreaper: init to all below it",
 };

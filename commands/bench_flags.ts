@@ -26,6 +26,15 @@ export type BenchFlags = {
   failIf?: Gate[];
 };
 
+/** The conditions, of whatever happens to datagrams. */
+export const FAIL_IF = {
+  kind: "parsed",
+  parse: (text: string) => parseGates(text),
+  optional: true,
+  placeholder: "EXPR",
+  brief: "Exit 1 if one of these holds: 'p99>5ms,loss>1%,rate<1000/s'",
+} as const;
+
 /** The declarations of {@link BenchFlags}, but for `timeout`. */
 export const BENCH_FLAGS: FlagParametersForType<Omit<BenchFlags, "timeout">, never> = {
   connections: {
@@ -76,13 +85,7 @@ export const BENCH_FLAGS: FlagParametersForType<Omit<BenchFlags, "timeout">, nev
     placeholder: "D",
     brief: "Send for D before it is measured",
   },
-  failIf: {
-    kind: "parsed",
-    parse: parseGates,
-    optional: true,
-    placeholder: "EXPR",
-    brief: "Exit 1 if one of these holds: 'p99>5ms,loss>1%,rate<1000/s'",
-  },
+  failIf: FAIL_IF,
 };
 
 /** Letters for {@link BENCH_FLAGS}. */
@@ -97,8 +100,8 @@ export const BENCH_ALIASES = {
 /** What the help of both says of the measurement, up to the keys that only one has. */
 export const BENCH_GATES = `--fail-if compares (> >= < <=), with commas between: min, mean, max, p50, p99.9
 or any other percentile with a time (ns, us, ms, s); loss, corrupt, errors,
-unsent, duplicated, reordered, late with a count, or a percentage of the
-requests; rate with messages per second.
+unsent, and for UDP duplicated, reordered, late with a count, or a percentage of
+the requests; rate with messages per second.
 
 Exit code: 0; 1 if one of these holds, or the server cannot be reached; 124 if
 no reply came at all. Ctrl-C ends it early: what was measured is reported, and

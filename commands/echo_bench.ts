@@ -82,7 +82,7 @@ async function conclude(
 ): Promise<number> {
   const { flags, endpoint } = run;
   const failed = (flags.failIf ?? []).filter((gate) => gate.holds(summary));
-  const silence = signal.aborted ? undefined : silenceOf(summary, endpoint);
+  const silence = signal.aborted ? undefined : silenceOf(summary, { endpoint, timeoutMs: flags.timeout });
   const exitCode = signal.aborted
     ? exitCodeOf(signal.reason)
     : silence !== undefined
@@ -108,14 +108,16 @@ async function conclude(
 }
 
 /** What went wrong if not one reply came. */
-function silenceOf(summary: BenchSummary, endpoint: Endpoint): Error | undefined {
-  const { messages, corrupt, errors, requests, reasons, durationMs } = summary;
+function silenceOf(
+  { messages, corrupt, errors, requests, reasons }: BenchSummary,
+  { endpoint, timeoutMs }: { endpoint: Endpoint; timeoutMs: number },
+): Error | undefined {
   if (messages + corrupt > 0 || requests + errors === 0) return undefined;
   const where = formatEndpoint(endpoint);
   const said = Object.entries(reasons).sort(([, a], [, b]) => b - a)[0];
   if (said !== undefined) return new ConnectionError(`no reply from ${where}: ${said[0]} (${said[1]} times)`);
   const sent = `${requests} ${requests === 1 ? "message was" : "messages were"} sent`;
-  return new TimeoutError(`no reply from ${where} in ${formatDuration(durationMs)}: ${sent}`);
+  return new TimeoutError(`no reply from ${where} in ${formatDuration(timeoutMs)}: ${sent}`);
 }
 
 function explain(gate: Gate, summary: BenchSummary): string {
@@ -243,7 +245,7 @@ function formatBytes(bytes: number): string {
   return `${Number((bytes / 2 ** (10 * power)).toPrecision(3))} ${units[power]}`;
 }
 
-/** The same with three decimals. */
+/** The same with four decimals: of milliseconds a tenth of a microsecond. */
 function rounded(values: Record<string, number>): Record<string, number> {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, Math.round(value * 1e4) / 1e4]),

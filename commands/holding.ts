@@ -8,7 +8,7 @@ import { TimeoutError, UsageError } from "../lib/errors.ts";
 import { HeldUpError } from "../lib/host/held_up.ts";
 import type { JobLease, Reach } from "../lib/named.ts";
 import type { StreamName } from "../lib/process/capture.ts";
-import type { Child, ChildStatus } from "../lib/process/spawn.ts";
+import { causeOf, type Child, type ChildStatus } from "../lib/process/spawn.ts";
 import type { WaitOptions } from "../lib/primitives.ts";
 import type { OutputBlock } from "../lib/jobs/spill.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
@@ -193,11 +193,6 @@ async function giveBack(
   } catch (error) {
     await say(context, error instanceof Error ? error.message : String(error));
   }
-}
-
-/** Why a command ended: `exit`, `signal`, or what it was ended for. */
-export function causeOf({ cause, signal }: ChildStatus): string {
-  return cause ?? (signal === undefined ? "exit" : "signal");
 }
 
 /** What conc exits with for a command: its own exit code, unless conc failed it. */

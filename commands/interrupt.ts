@@ -5,20 +5,30 @@
  */
 
 import { InterruptedError } from "../lib/errors.ts";
+import { signalNumber } from "../lib/process/exit_status.ts";
+import { ignoreSignal } from "../lib/process/libc.ts";
+import { ignoresSignal } from "../lib/process/proc.ts";
 
 const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** Watches for signals until it is disposed of. */
+/** Watches for signals until it is disposed of. What nohup(1) has us ignore, the end of the terminal, stays ignored. */
 export class Interrupts implements Disposable {
   readonly #first = new AbortController();
   readonly #second = new AbortController();
   readonly #listeners: [Deno.Signal, () => void][];
 
   constructor() {
-    this.#listeners = SIGNALS.map((signal) => [signal, () => this.#receive(signal)]);
+    const hangup = signalNumber("SIGHUP");
+    const isImmune = ignoresSignal(hangup);
+    // Deno ends by a SIGHUP that nobody listens for, once anything listens for any signal.
+    const listenerOf = (signal: Deno.Signal) =>
+      isImmune && signal === "SIGHUP" ? () => {} : () => this.#receive(signal);
+    this.#listeners = SIGNALS.map((signal) => [signal, listenerOf(signal)]);
     for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+    // What is started is to ignore it too, as it would not if there were a handler.
+    if (isImmune) ignoreSignal(hangup);
   }
 
   /** Aborted with an {@link InterruptedError} by the first signal: no new work, end what runs. */

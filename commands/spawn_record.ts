@@ -9,10 +9,10 @@ import { reason, SystemError } from "../lib/errors.ts";
 import type { ChildRun } from "../lib/jobs/child_run.ts";
 import type { SupervisedEnd } from "../lib/jobs/supervisor.ts";
 import { describeStatus } from "../lib/process/exit_status.ts";
-import type { Survivor } from "../lib/process/spawn.ts";
+import { causeOf, type Survivor } from "../lib/process/spawn.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
+import { shorten } from "../lib/report/table.ts";
 import { formatDuration } from "../lib/time/duration.ts";
-import { causeOf } from "./holding.ts";
 
 /** A run that has ended. */
 export interface SpawnEnd extends SupervisedEnd<ChildRun> {
@@ -105,6 +105,5 @@ function list(survivors: readonly Survivor[]): string {
 
 /** On one line, and so short that a screen has room for what is said of it. */
 function shortened(command: string): string {
-  const line = toPrintable(command).replaceAll(/\s+/g, " ");
-  return line.length <= SHOWN_CHARACTERS ? line : `${line.slice(0, SHOWN_CHARACTERS - 1)}…`;
+  return shorten(toPrintable(command), SHOWN_CHARACTERS);
 }

@@ -6,7 +6,8 @@
 
 import { parseEndpoint } from "../lib/net/address.ts";
 import { benchTcp } from "../lib/net/bench.ts";
-import { BENCH_ALIASES, BENCH_FLAGS, BENCH_GATES, type BenchFlags } from "./bench_flags.ts";
+import { parseGates } from "../lib/net/gate.ts";
+import { BENCH_ALIASES, BENCH_FLAGS, BENCH_GATES, type BenchFlags, FAIL_IF } from "./bench_flags.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { runBench } from "./echo_bench.ts";
@@ -52,6 +53,7 @@ outcome (passed, failed, interrupted), exitCode.`,
   words: { usage: "HOST:PORT", minimum: 1, maximum: 1 },
   flags: {
     ...BENCH_FLAGS,
+    failIf: { ...FAIL_IF, parse: (text: string) => parseGates(text, { isStream: true }) },
     timeout: {
       kind: "parsed",
       parse: parseLimit,

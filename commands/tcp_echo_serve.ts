@@ -29,6 +29,8 @@ type TcpServeFlags = ServeFlags & {
   tlsKey?: string;
 };
 
+const MOST_THREADS = 256;
+
 export default command<TcpServeFlags>({
   brief: "Send back what clients send, all of them at once",
   description: `The echo of RFC 862; the bytes come back as they were, or as -t says. upper and
@@ -84,7 +86,7 @@ errors, signal, durationMs.`,
     },
     threads: {
       kind: "parsed",
-      parse: (text: string) => parseCount(text, 1),
+      parse: parseThreads,
       default: "1",
       placeholder: "N",
       brief: "Serve from N threads; the system spreads the clients over them",
@@ -183,6 +185,15 @@ async function runServe(context: Context, flags: TcpServeFlags & CommonFlags): P
   const durationMs = context.monotonic() - startMs;
   await summarize(context, { flags, statistics: server.statistics(), interrupts, durationMs });
   return exitCodeOf(interrupts.first.reason);
+}
+
+/** Each thread takes tens of MiB: a slip of the finger is not to take all memory. */
+function parseThreads(text: string): number {
+  const threads = parseCount(text, 1);
+  if (threads <= MOST_THREADS) return threads;
+  throw new UsageError(
+    `cannot serve from so many threads as there may be ${MOST_THREADS}: received '${text}'`,
+  );
 }
 
 function endpointOf({ host, port }: TcpServeFlags): Endpoint {

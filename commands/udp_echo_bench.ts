@@ -31,8 +31,10 @@ number in it, as far as there is room, and ends with a line feed.
 
 A message that three later ones overtook no longer counts as under way, so that
 loss does not slow the bench down; it is lost only when its time is up. With
---window 1 nothing can be reordered. With --rate message N is due at the start
-plus N intervals, and its time counts from when it was due.
+--window 1 nothing can be reordered. A server that passes datagrams through a
+pipe (PIPE of socat, cat behind ncat) joins those that come close together, and
+they are corrupt: measure it with -c 1 --window 1. With --rate message N is due
+at the start plus N intervals, and its time counts from when it was due.
 
 ${BENCH_GATES}
 

@@ -85,6 +85,7 @@ async function runSend(
   await sendAll(context, {
     ...{ words, flags, signal },
     async send(message) {
+      checkPayload(message);
       if (message.length > SAFE_PAYLOAD && !isWarned) {
         isWarned = true;
         const what = `a datagram of ${message.length} bytes may be cut into fragments or dropped on the way`;

@@ -12,6 +12,8 @@ import { DatagramFlow } from "./datagram_flow.ts";
 import { BROKEN, NOTHING_YET, type SocketEvent, type Sockets } from "./sockets.ts";
 
 const LONGEST_DATAGRAM = 65_536;
+/** How much is received at a socket before something else has its turn. */
+const MOST_AT_ONCE = 1_024;
 
 /** The sockets: each is connected, so that it gets nothing from any other address, and is told when a datagram is refused. */
 export class DatagramLinks implements Links {
@@ -35,18 +37,15 @@ export class DatagramLinks implements Links {
   keep(nowMs: number): void {
     if (!this.#isOpen) this.#open();
     for (const [slot, flow] of this.#flows.entries()) {
+      // What has come is not lost, though we, who may have been stopped, have not looked at it.
+      for (let i = 0; i < MOST_AT_ONCE && flow.isOverdue(nowMs) && this.#pull(slot, nowMs); i++);
       flow.expire(nowMs);
       if (flow.hasRoom) this.onReady(slot);
     }
   }
 
   handle({ slot }: SocketEvent, nowMs: number): void {
-    const flow = this.#flows[slot]!;
-    const received = this.#sockets.receive(slot, this.#buffer, 0);
-    if (received === BROKEN) return this.#refused();
-    if (received === NOTHING_YET) return;
-    flow.take(this.#buffer, received, nowMs);
-    if (flow.hasRoom) this.onReady(slot);
+    if (this.#pull(slot, nowMs) && this.#flows[slot]!.hasRoom) this.onReady(slot);
   }
 
   canSend(slot: number): boolean {
@@ -65,6 +64,15 @@ export class DatagramLinks implements Links {
 
   isWaiting(): boolean {
     return this.#flows.some((flow) => flow.isWaiting);
+  }
+
+  /** Takes a datagram, and says whether there was one. */
+  #pull(slot: number, nowMs: number): boolean {
+    const received = this.#sockets.receive(slot, this.#buffer, 0);
+    if (received === BROKEN) this.#refused();
+    if (received === BROKEN || received === NOTHING_YET) return false;
+    this.#flows[slot]!.take(this.#buffer, received, nowMs);
+    return true;
   }
 
   #open(): void {

@@ -101,6 +101,14 @@ export class DatagramFlow {
     this.#overtake(number);
   }
 
+  /** Whether the time of a request is up. */
+  isOverdue(nowMs: number): boolean {
+    return [this.#passed, this.#underWay].some((requests) => {
+      const [oldest] = requests.values();
+      return oldest !== undefined && nowMs >= oldest.deadlineMs;
+    });
+  }
+
   /** Counts requests whose time is up. */
   expire(nowMs: number): void {
     for (const requests of [this.#passed, this.#underWay]) {

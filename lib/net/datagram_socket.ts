@@ -11,17 +11,16 @@ import { ConnectionError } from "../errors.ts";
 import type { Awaitable } from "../primitives.ts";
 import type { Address } from "./address.ts";
 import { problem } from "./probe.ts";
+import { ADDRESS_SYMBOLS, AF_INET6, formatSocketAddress, SOCKET_ADDRESS_BYTES } from "./socket_address.ts";
 import { encodeAddress } from "./sockets.ts";
 
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
-const AF_INET6 = 10;
 /** Level and option, of IPv4 and of IPv6. */
 const IP_RECVERR = [0, 11] as const;
 const IPV6_RECVERR = [41, 25] as const;
 const POLLIN = 1;
 const EAGAIN = 11;
-const ADDRESS_BYTES = 28;
 const LONGEST_DATAGRAM = 65_536;
 /** How long a wait in another thread takes at most: nothing ends it early. */
 const SLICE_MS = 20;
@@ -29,8 +28,7 @@ const SLICE_MS = 20;
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
-  inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  if_nametoindex: { parameters: ["buffer"], result: "u32" },
+  ...ADDRESS_SYMBOLS,
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "i32" },
   recvfrom: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "buffer"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
@@ -90,6 +88,8 @@ class LinuxDatagramSocket implements DatagramSocket {
   readonly #address: Uint8Array<ArrayBuffer>;
   readonly #descriptor: number;
   readonly #buffer = new Uint8Array(LONGEST_DATAGRAM);
+  /** A struct pollfd. It lives as long as the socket: a call in another thread does not keep what it writes to from being collected. */
+  readonly #pollEntry = new DataView(new ArrayBuffer(8));
 
   constructor({ hostname, port }: Address) {
     this.#library = Deno.dlopen("libc.so.6", SYMBOLS);
@@ -97,6 +97,9 @@ class LinuxDatagramSocket implements DatagramSocket {
     this.#address = encodeAddress({ ip: hostname, port }, this.#libc);
     const family = this.#address[0]!;
     this.#descriptor = this.#libc.socket(family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    if (this.#descriptor < 0) this.#throwUnlessEmpty();
+    this.#pollEntry.setInt32(0, this.#descriptor, true);
+    this.#pollEntry.setInt16(4, POLLIN, true);
     const [level, option] = family === AF_INET6 ? IPV6_RECVERR : IP_RECVERR;
     this.#libc.setsockopt(this.#descriptor, level, option, Uint8Array.of(1, 0, 0, 0), 4);
   }
@@ -118,11 +121,7 @@ class LinuxDatagramSocket implements DatagramSocket {
       if (datagram !== undefined) return datagram;
       const leftMs = endMs - performance.now();
       if (leftMs <= 0) return undefined;
-      // struct pollfd: the descriptor; what is asked for; what is there.
-      const entry = new DataView(new ArrayBuffer(8));
-      entry.setInt32(0, this.#descriptor, true);
-      entry.setInt16(4, POLLIN, true);
-      await this.#libc.poll(entry, 1n, Math.ceil(Math.min(leftMs, SLICE_MS)));
+      await this.#libc.poll(this.#pollEntry, 1n, Math.ceil(Math.min(leftMs, SLICE_MS)));
     }
   }
 
@@ -132,10 +131,10 @@ class LinuxDatagramSocket implements DatagramSocket {
   }
 
   #take(): Datagram | undefined {
-    const from = new Uint8Array(ADDRESS_BYTES);
+    const from = new Uint8Array(SOCKET_ADDRESS_BYTES);
     const length = this.#libc.recvfrom(
       ...[this.#descriptor, this.#buffer, BigInt(LONGEST_DATAGRAM), 0] as const,
-      ...[from, Uint32Array.of(ADDRESS_BYTES)] as const,
+      ...[from, Uint32Array.of(SOCKET_ADDRESS_BYTES)] as const,
     );
     if (length < 0) return this.#throwUnlessEmpty();
     const isIpv6 = from[0] === AF_INET6;
@@ -143,7 +142,7 @@ class LinuxDatagramSocket implements DatagramSocket {
       from.subarray(start, end).every((byte, index) => byte === this.#address[start + index]);
     // The port, and the address; in between IPv6 has a label of the flow.
     const isFromTarget = isSame(2, 4) && (isIpv6 ? isSame(8, 24) : isSame(4, 8));
-    return { bytes: this.#buffer.slice(0, length), isFromTarget, from: formatSender(from) };
+    return { bytes: this.#buffer.slice(0, length), isFromTarget, from: formatSocketAddress(from) };
   }
 
   #throwUnlessEmpty(): undefined {
@@ -200,13 +199,4 @@ class PortableDatagramSocket implements DatagramSocket {
   [Symbol.dispose](): void {
     this.#socket.close();
   }
-}
-
-/** The sender in a struct sockaddr_in or sockaddr_in6. */
-function formatSender(address: Uint8Array<ArrayBuffer>): string {
-  const view = new DataView(address.buffer);
-  const port = view.getUint16(2);
-  if (address[0] !== AF_INET6) return `${address.subarray(4, 8).join(".")}:${port}`;
-  const groups = Array.from({ length: 8 }, (_, index) => view.getUint16(8 + 2 * index).toString(16));
-  return `${new URL(`http://[${groups.join(":")}]`).hostname}:${port}`;
 }

@@ -16,14 +16,19 @@ const TIMES: Readonly<Record<string, (summary: BenchSummary) => number>> = {
 };
 
 /** What can be compared with a count, or with a percentage of the requests. */
-const COUNTS: Readonly<Record<string, (summary: BenchSummary) => number>> = {
+const COUNTS_OF_STREAMS: Readonly<Record<string, (summary: BenchSummary) => number>> = {
   loss: ({ lost }) => lost,
   corrupt: ({ corrupt }) => corrupt,
   errors: ({ errors }) => errors,
+  unsent: ({ unsent }) => unsent,
+};
+
+/** The same, and what happens to datagrams alone. */
+const COUNTS: typeof COUNTS_OF_STREAMS = {
+  ...COUNTS_OF_STREAMS,
   duplicated: ({ duplicated }) => duplicated,
   reordered: ({ reordered }) => reordered,
   late: ({ late }) => late,
-  unsent: ({ unsent }) => unsent,
 };
 
 const COMPARISONS: Readonly<Record<string, (value: number, limit: number) => boolean>> = {
@@ -65,7 +70,8 @@ export interface Gate {
  * Where no reply came there are no times: then every condition on a time holds.
  *
  * @param text What was typed.
- * @throws {UsageError} If it cannot be read.
+ * @param options `isStream`: whether it is of TCP, where nothing is duplicated, reordered or late (false).
+ * @throws {UsageError} If it cannot be read, or names what cannot happen.
  *
  * @example
  * ```ts
@@ -74,17 +80,18 @@ export interface Gate {
  * assertEquals(parseGates("p99>5ms, loss>1%").map(({ metric, kind }) => [metric, kind]), [["p99", "time"], ["loss", "percentage"]]);
  * ```
  */
-export function parseGates(text: string): Gate[] {
-  return text.split(",").map((part) => parseGate(part.trim()));
+export function parseGates(text: string, { isStream = false } = {}): Gate[] {
+  const counts = isStream ? COUNTS_OF_STREAMS : COUNTS;
+  return text.split(",").map((part) => parseGate(part.trim(), counts));
 }
 
-function parseGate(text: string): Gate {
+function parseGate(text: string, counts: typeof COUNTS): Gate {
   const [, metric = "", sign = "", value = ""] = /^([a-z][a-z\d.]*)\s*(>=?|<=?)\s*(\S+)$/.exec(text) ?? [];
   const compare = COMPARISONS[sign];
   if (compare === undefined) {
     throw unreadable(text, "it must be METRIC>VALUE or METRIC<VALUE, such as p99>5ms or loss>1%");
   }
-  const { kind, limit, read } = parseMetric(text, { metric, value });
+  const { kind, limit, read } = parseMetric(text, { metric, value, counts });
   const isTime = kind === "time";
   return {
     ...{ text, metric, kind, read },
@@ -94,7 +101,7 @@ function parseGate(text: string): Gate {
 
 function parseMetric(
   text: string,
-  { metric, value }: { metric: string; value: string },
+  { metric, value, counts }: { metric: string; value: string; counts: typeof COUNTS },
 ): Pick<Gate, "kind" | "read"> & { limit: number } {
   const [, percentile] = /^p(\d{1,3}(?:\.\d+)?)$/.exec(metric) ?? [];
   const percent = Number(percentile);
@@ -109,9 +116,9 @@ function parseMetric(
     if (number === undefined) throw unreadable(text, "a rate must be a number per second, such as 1000/s");
     return { kind: "rate", read: ({ messagesPerSecond }) => messagesPerSecond, limit: Number(number) };
   }
-  const count = Object.hasOwn(COUNTS, metric) ? COUNTS[metric] : undefined;
+  const count = Object.hasOwn(counts, metric) ? counts[metric] : undefined;
   if (count === undefined) {
-    const names = ["pN", ...Object.keys(TIMES), ...Object.keys(COUNTS), "rate"].join(", ");
+    const names = ["pN", ...Object.keys(TIMES), ...Object.keys(counts), "rate"].join(", ");
     throw unreadable(text, `'${metric}' is none of ${names}`);
   }
   const [, number, sign] = /^(\d+(?:\.\d+)?)(%?)$/.exec(value) ?? [];

@@ -21,7 +21,7 @@ const PROBLEMS: readonly [RegExp, string][] = [
     "the certificate is one of an authority (CA:TRUE): a server needs one with CA:FALSE",
   ],
   [/invalid peer certificate/i, "the certificate is not trusted"],
-  [/InvalidContentType|corrupt message/i, "it does not speak TLS"],
+  [/InvalidContentType|corrupt message|when expecting ServerHello/i, "it does not speak TLS"],
   [/invalid HTTP/i, "it does not speak HTTP"],
   [/closed before message completed|connection reset|unexpected eof|peer closed/i, "it hung up"],
   [/timed out/i, "connection timed out"],

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { lookup } from "node:dns/promises";
+import { lookup } from "node:dns";
 import { ConnectionError } from "../errors.ts";
 
 /**
@@ -20,14 +20,14 @@ import { ConnectionError } from "../errors.ts";
  * assertEquals(await resolve("::1"), "::1");
  * ```
  */
-export async function resolve(hostname: string): Promise<string> {
-  try {
-    return (await lookup(hostname)).address;
-  } catch (error) {
-    const isTemporary = (error as { code?: string }).code === "EAI_AGAIN";
-    throw new ConnectionError(
-      isTemporary ? "the name of the host cannot be looked up now" : "unknown host",
-      { cause: error },
-    );
-  }
+export function resolve(hostname: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    // Not the one of node:dns/promises, which before Deno 2.5 writes a warning of its own to stderr.
+    lookup(hostname, (error, address) => {
+      if (error === null) return resolve(address);
+      const isTemporary = error.code === "EAI_AGAIN";
+      const what = isTemporary ? "the name of the host cannot be looked up now" : "unknown host";
+      reject(new ConnectionError(what, { cause: error }));
+    });
+  });
 }

@@ -5,11 +5,10 @@
  * @module
  */
 
-import { ConnectionError } from "../errors.ts";
+import { ConnectionError, SystemError } from "../errors.ts";
 import { problem } from "./probe.ts";
+import { ADDRESS_SYMBOLS, type AddressCalls, encodeIpAddress } from "./socket_address.ts";
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -37,11 +36,10 @@ const SYMBOLS = {
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
-  inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  if_nametoindex: { parameters: ["buffer"], result: "u32" },
-  // No result is longer than 31 bits, and a number is faster than a bigint.
-  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
-  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  ...ADDRESS_SYMBOLS,
+  // Lengths and results of 31 bits, and numbers: see libc.ts.
+  send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
@@ -112,6 +110,7 @@ export class Sockets implements Disposable {
    * @param address Where all are connected to.
    * @param options `kind`: TCP and Unix sockets are streams, UDP has datagrams.
    * @throws {ConnectionError} If there is no such address.
+   * @throws {SystemError} If no more files can be opened.
    */
   constructor(address: SocketAddress, { kind }: { kind: "stream" | "datagram" }) {
     this.#library = Deno.dlopen("libc.so.6", SYMBOLS);
@@ -120,6 +119,9 @@ export class Sockets implements Disposable {
     this.#isStream = kind === "stream";
     this.#address = encodeAddress(address, this.#libc);
     this.#epoll = this.#libc.epoll_create1(0);
+    if (this.#epoll >= 0) return;
+    this.#fail(this.#errorNumber());
+    throw new SystemError(`cannot wait for sockets: ${this.reason}: raise ulimit -n`);
   }
 
   /**
@@ -171,12 +173,7 @@ export class Sockets implements Disposable {
    */
   send(slot: number, bytes: Uint8Array<ArrayBuffer>, offset: number): number {
     const rest = offset === 0 ? bytes : bytes.subarray(offset);
-    const sent = this.#libc.send(
-      this.#descriptors[slot]!,
-      rest,
-      rest.length as unknown as bigint,
-      MSG_NOSIGNAL,
-    );
+    const sent = this.#libc.send(this.#descriptors[slot]!, rest, rest.length, MSG_NOSIGNAL);
     return sent >= 0 ? sent : this.#breakage();
   }
 
@@ -190,7 +187,7 @@ export class Sockets implements Disposable {
    */
   receive(slot: number, buffer: Uint8Array<ArrayBuffer>, offset: number): number {
     const rest = offset === 0 ? buffer : buffer.subarray(offset);
-    const received = this.#libc.recv(this.#descriptors[slot]!, rest, rest.length as unknown as bigint, 0);
+    const received = this.#libc.recv(this.#descriptors[slot]!, rest, rest.length, 0);
     return received >= 0 ? received : this.#breakage();
   }
 
@@ -262,13 +259,10 @@ export class Sockets implements Disposable {
  * A struct sockaddr_in, sockaddr_in6 or sockaddr_un.
  *
  * @param address What it says.
- * @param libc What reads an IP address.
+ * @param calls What reads an IP address.
  * @throws {ConnectionError} If it cannot be one.
  */
-export function encodeAddress(
-  address: SocketAddress,
-  { inet_pton, if_nametoindex }: Pick<Library, "inet_pton" | "if_nametoindex">,
-): Uint8Array<ArrayBuffer> {
+export function encodeAddress(address: SocketAddress, calls: AddressCalls): Uint8Array<ArrayBuffer> {
   if ("path" in address) {
     const path = new TextEncoder().encode(address.path);
     if (path.length >= SUN_PATH_BYTES) throw new ConnectionError("the path is too long for a Unix socket");
@@ -277,19 +271,7 @@ export function encodeAddress(
     bytes.set(path, 2);
     return bytes;
   }
-  const [ip = "", zone] = address.ip.split("%");
-  const isIpv6 = ip.includes(":");
-  const bytes = new Uint8Array(isIpv6 ? 28 : 16);
-  bytes[0] = isIpv6 ? AF_INET6 : AF_INET;
-  const view = new DataView(bytes.buffer);
-  view.setUint16(2, address.port);
-  if (inet_pton(bytes[0], cString(ip), bytes.subarray(isIpv6 ? 8 : 4)) !== 1) {
-    throw new ConnectionError("this is no IP address");
-  }
-  if (zone !== undefined) view.setUint32(24, Number(zone) || if_nametoindex(cString(zone)), true);
+  const bytes = encodeIpAddress(address, calls);
+  if (bytes === undefined) throw new ConnectionError("this is no IP address");
   return bytes;
-}
-
-function cString(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`${text}\0`);
 }

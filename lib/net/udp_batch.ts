@@ -6,7 +6,8 @@
 
 import { LONGEST_TIMEOUT_MS } from "../time/clock.ts";
 import { COUNT, type Counts } from "./udp_counts.ts";
-import { AF_INET6, formatSocketAddress, SOCKET_ADDRESS_BYTES, udpCalls } from "./udp_libc.ts";
+import { AF_INET6, formatSocketAddress, SOCKET_ADDRESS_BYTES } from "./socket_address.ts";
+import { udpCalls } from "./udp_libc.ts";
 import {
   CONTROL_BYTES,
   CONTROL_HEADER_BYTES,

@@ -6,13 +6,14 @@
  */
 
 import type { Address } from "./address.ts";
+import { ADDRESS_SYMBOLS, AF_INET6, encodeIpAddress } from "./socket_address.ts";
 
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
-  inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  ...ADDRESS_SYMBOLS,
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
@@ -36,13 +37,6 @@ const RECEIVE_BUFFER_BYTES = 4 * 2 ** 20;
 /** How long a send may wait for a network that takes nothing, in microseconds. */
 const SEND_LIMIT_US = 100_000n;
 
-/** The family of IPv4 addresses. */
-export const AF_INET = 2;
-/** The family of IPv6 addresses, on Linux. */
-export const AF_INET6 = 10;
-/** The longer of the two kinds of socket addresses. */
-export const SOCKET_ADDRESS_BYTES = 28;
-
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | null | undefined;
 
 /** The calls; undefined where there are none. */
@@ -63,12 +57,12 @@ export interface BoundSocket {
 /**
  * Opens a socket and binds it.
  *
- * @param address The address as numbers, without a zone; port 0 is one that is free.
+ * @param address The address as numbers; port 0 is one that is free.
  * @returns Undefined if that is not possible here, for whatever reason.
  */
 export function openUdpSocket({ hostname, port }: Address): BoundSocket | undefined {
   const calls = udpCalls();
-  const name = calls === undefined ? undefined : socketAddress(hostname, port);
+  const name = calls === undefined ? undefined : encodeIpAddress({ ip: hostname, port }, calls);
   if (calls === undefined || name === undefined) return undefined;
   const isIpv6 = name[0] === AF_INET6;
   const fd = calls.socket(name[0]!, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -99,29 +93,6 @@ export function endReceiving(fd: number): void {
 /** Closes a socket. */
 export function closeUdpSocket(fd: number): void {
   udpCalls()?.close(fd);
-}
-
-/** The `HOST:PORT` of a socket address. */
-export function formatSocketAddress(name: Uint8Array): string {
-  const port = name[2]! << 8 | name[3]!;
-  if (name[0] !== AF_INET6) return `${name.subarray(4, 8).join(".")}:${port}`;
-  const groups = Array.from({ length: 8 }, (_, i) => (name[8 + 2 * i]! << 8 | name[9 + 2 * i]!).toString(16));
-  // The form that RFC 5952 asks for is the one that URLs have.
-  return `${new URL(`http://[${groups.join(":")}]`).hostname}:${port}`;
-}
-
-/** A `struct sockaddr_in` or `sockaddr_in6`; undefined if the host is no address in numbers. */
-function socketAddress(hostname: string, port: number): Uint8Array<ArrayBuffer> | undefined {
-  const text = new TextEncoder().encode(`${hostname}\0`);
-  const name = new Uint8Array(new ArrayBuffer(SOCKET_ADDRESS_BYTES));
-  name[2] = port >> 8;
-  name[3] = port;
-  for (const [family, at, length] of [[AF_INET, 4, 16], [AF_INET6, 8, SOCKET_ADDRESS_BYTES]] as const) {
-    if (udpCalls()?.inet_pton(family, text, name.subarray(at)) !== 1) continue;
-    name[0] = family;
-    return name.subarray(0, length);
-  }
-  return undefined;
 }
 
 function tryOpen(): Deno.DynamicLibrary<typeof SYMBOLS> | null {

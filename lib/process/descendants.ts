@@ -46,22 +46,34 @@ export function adoptsOrphans(): boolean {
   return adopts;
 }
 
+/**
+ * Listens for the end of children. To be called before one is started: if whoever started this process ignores SIGCHLD, so does this process,
+ * and until it listens the kernel reaps what ends, before Deno can ask how it ended (sigaction(2), SIG_IGN).
+ */
+export function expectChild(): void {
+  if (!adoptsOrphans() || listens) return;
+  Deno.addSignalListener("SIGCHLD", expectZombies);
+  listens = true;
+}
+
+/** Says that no child came of what was expected. */
+export function expectNoChild(): void {
+  if (children.size > 0 || !listens) return;
+  Deno.removeSignalListener("SIGCHLD", expectZombies);
+  listens = false;
+}
+
 /** Enters a child that Deno started and waits for. */
 export function own(pid: number): void {
   children.add(pid);
   if (!adoptsOrphans()) groups.add(pid);
-  else if (!listens) {
-    Deno.addSignalListener("SIGCHLD", expectZombies);
-    listens = true;
-  }
 }
 
 /** Takes out a child that Deno has waited for. */
 export function disown(pid: number): void {
   children.delete(pid);
   if (children.size > 0 || !listens) return;
-  Deno.removeSignalListener("SIGCHLD", expectZombies);
-  listens = false;
+  expectNoChild();
   clearTimeout(adoptionTimer);
   adoptionTimer = undefined;
   // Children that come one by one, each gone before the timer is due, leave orphans too.
@@ -82,6 +94,11 @@ function expectZombies(): void {
 export function mayHaveLeft(pid: number): boolean {
   if (!adoptsOrphans()) return livingGroups([pid]).length > 0;
   return listChildren()?.some((child) => !children.has(child)) ?? true;
+}
+
+/** Whether this process has descendants, zombies included: a look that costs little. */
+export function hasDescendants(): boolean {
+  return adoptsOrphans() ? mayHaveChildren() : groups.size > 0;
 }
 
 /** All living descendants of this process. */

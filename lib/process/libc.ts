@@ -15,12 +15,12 @@ const POLLERR = 0x8;
 const O_RDWR = 0o2;
 const O_CREAT = 0o100;
 const O_CLOEXEC = 0o2000000;
+const SIG_IGN = 1n;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 /** The number of the system call waitid(2), which differs from one kind of processor to another. */
 const SYS_WAITID: Readonly<Record<string, bigint>> = { x86_64: 247n, aarch64: 95n };
-/** The sizes of siginfo_t, and of struct rusage in words of 64 bits. */
-const SIGINFO_BYTES = 128;
+/** The size of a struct rusage in words of 64 bits. */
 const RUSAGE_WORDS = 18;
 
 const SYMBOLS = {
@@ -31,6 +31,7 @@ const SYMBOLS = {
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  signal: { parameters: ["i32", "usize"], result: "usize" },
   waitid: {
     name: "syscall",
     parameters: ["i64", "i64", "i64", "buffer", "i64", "buffer"],
@@ -80,11 +81,20 @@ export async function watchEnd(pid: number): Promise<KernelUsage | undefined> {
   const number = SYS_WAITID[Deno.build.arch];
   const library = open();
   if (library === null || number === undefined) return undefined;
-  const info = new Uint8Array(SIGINFO_BYTES);
+  // The thread writes to it: it is kept from being collected by being read afterwards. Nobody reads a siginfo_t, so none is asked for.
   const usage = new BigInt64Array(RUSAGE_WORDS);
   const { waitid } = library.symbols;
-  const result = await waitid(number, BigInt(P_PID), BigInt(pid), info, BigInt(WEXITED | WNOWAIT), usage);
+  const result = await waitid(number, BigInt(P_PID), BigInt(pid), null, BigInt(WEXITED | WNOWAIT), usage);
   return Number(result) === 0 ? readUsage(usage) : undefined;
+}
+
+/**
+ * Ignores a signal, as do then all that this process starts (signal(2), SIG_IGN).
+ *
+ * @param number The signal's number.
+ */
+export function ignoreSignal(number: number): void {
+  open()?.symbols.signal(number, SIG_IGN);
 }
 
 /** What all children took together that were waited for, whoever waited; undefined where nobody can tell. */

@@ -18,6 +18,8 @@ export interface ProcessEntry {
   ppid: number;
   /** The process group. */
   pgid: number;
+  /** The session. */
+  sid: number;
   /** The process group in the foreground of its terminal; -1 without a terminal. */
   foregroundPgid: number;
   /** How many threads it has; of a zombie one. */
@@ -50,6 +52,7 @@ export function readProcess(pid: number): ProcessEntry | undefined {
     state: fields[0]!,
     ppid: Number(fields[1]),
     pgid: Number(fields[2]),
+    sid: Number(fields[3]),
     foregroundPgid: Number(fields[5]),
     threads: Number(fields[17]),
     startTicks: Number(fields[19]),
@@ -105,6 +108,29 @@ export function readCommand(pid: number): string | undefined {
 export function foregroundGroup(): number | undefined {
   const self = Deno.build.os === "linux" ? readProcess(Deno.pid) : undefined;
   return self !== undefined && self.foregroundPgid === self.pgid ? self.pgid : undefined;
+}
+
+/**
+ * Whether nobody in our session is there to continue us once we are stopped, so that the kernel stops nobody of our process group for SIGTSTP
+ * (POSIX 3.255, orphaned process group; 11.1.4): what leads a session of its own, or whose shell has ended. False where nobody can tell.
+ */
+export function isGroupOrphaned(): boolean {
+  const self = Deno.build.os === "linux" ? readProcess(Deno.pid) : undefined;
+  if (self === undefined) return false;
+  let parent = readProcess(self.ppid);
+  while (parent !== undefined && parent.pgid === self.pgid) parent = readProcess(parent.ppid);
+  return parent?.sid !== self.sid;
+}
+
+/**
+ * Whether this process ignores a signal, as whoever started it had it do: nohup(1) does so of SIGHUP. Once something listens for it, it
+ * does not. False where nobody can tell.
+ *
+ * @param number The signal's number.
+ */
+export function ignoresSignal(number: number): boolean {
+  const [, mask = "0"] = /^SigIgn:\s*(\w+)$/m.exec(readEntry(Deno.pid, "status") ?? "") ?? [];
+  return (BigInt(`0x${mask}`) >> BigInt(number - 1) & 1n) === 1n;
 }
 
 /** A file of a process; undefined if the process is gone, or is another user's. */

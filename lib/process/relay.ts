@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isGroupOrphaned } from "./proc.ts";
+
 /**
  * What is passed on. Not among them are those that ask for an end, which whoever ends processes passes on in its own way; SIGKILL and
  * SIGSTOP, which nobody can catch; SIGCHLD, which is about this process's children; and SIGILL, SIGFPE, SIGSEGV and SIGBUS, by which the
@@ -28,7 +30,8 @@ export interface RelayOptions {
 }
 
 /**
- * Passes signals on until it is disposed of. A signal that stops them stops this process too, after them; continued, it has them go on.
+ * Passes signals on until it is disposed of. A signal that stops them stops this process too, after them; continued, it has them go on. Where
+ * the kernel stops nobody, as in a session without a shell that could continue them, this process goes on with them.
  * Signals that come in the same moment count as one, as everywhere (POSIX 2.4.1); real-time signals are not passed on.
  */
 export class Relay implements Disposable {
@@ -70,6 +73,6 @@ export class Relay implements Disposable {
 
   #stop(signal: Deno.Signal): void {
     this.#pass(signal);
-    Deno.kill(Deno.pid, "SIGSTOP");
+    if (!isGroupOrphaned()) Deno.kill(Deno.pid, "SIGSTOP");
   }
 }

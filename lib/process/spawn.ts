@@ -10,14 +10,17 @@ import {
   adoptsOrphans,
   descendantsOf,
   disown,
+  expectChild,
+  expectNoChild,
   MARK,
   mayHaveLeft,
   own,
   reapEnded,
   type Target,
 } from "./descendants.ts";
-import { CANNOT_EXECUTE, type ExitStatus, exitStatus, NOT_FOUND } from "./exit_status.ts";
+import { CANNOT_EXECUTE, type ExitStatus, exitStatus } from "./exit_status.ts";
 import { readCommand } from "./proc.ts";
+import { notFound } from "./program.ts";
 import { type EndOptions, endProcesses } from "./terminate.ts";
 import { measure, reapedUnmeasured, type Usage } from "./usage.ts";
 
@@ -41,6 +44,11 @@ export interface SpawnOptions {
 export interface ChildStatus extends ExitStatus {
   /** What {@link Child.end} was first told; undefined if the child ended before anybody asked. */
   cause: string | undefined;
+}
+
+/** Why a child ended, in one word: `exit`, `signal`, or what it was ended for. */
+export function causeOf({ cause, signal }: Pick<ChildStatus, "cause" | "signal">): string {
+  return cause ?? (signal === undefined ? "exit" : "signal");
 }
 
 /** A process that had to be killed. */
@@ -170,6 +178,7 @@ export function spawn(words: readonly string[], options: SpawnOptions = {}): Chi
   const mark = `${Deno.pid}.${++started}`;
   // On Linux orphans are adopted, and the child stays in our process group, as with every Unix tool that runs others.
   const detached = !adoptsOrphans() && Deno.build.os !== "windows";
+  expectChild();
   try {
     const command = new Deno.Command(program, {
       args,
@@ -182,17 +191,13 @@ export function spawn(words: readonly string[], options: SpawnOptions = {}): Chi
     });
     return new Child(command.spawn(), { mark, measured });
   } catch (error) {
+    expectNoChild();
     throw spawnError(words[0] ?? "", error);
   }
 }
 
 function spawnError(program: string, error: unknown): SpawnError {
-  if (error instanceof Deno.errors.NotFound) {
-    return new SpawnError(`cannot run '${program}': command not found: check its name and PATH`, {
-      exitCode: NOT_FOUND,
-      cause: error,
-    });
-  }
+  if (error instanceof Deno.errors.NotFound) return notFound(program, error);
   return new SpawnError(`cannot run '${program}': ${reason(error)}`, {
     exitCode: CANNOT_EXECUTE,
     cause: error,

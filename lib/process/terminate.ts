@@ -4,7 +4,7 @@
  * @module
  */
 
-import { allDescendants, reapAdopted, type Target } from "./descendants.ts";
+import { allDescendants, hasDescendants, reapAdopted, type Target } from "./descendants.ts";
 
 /** How {@link endProcesses} goes about it. */
 export interface EndOptions {
@@ -70,6 +70,7 @@ export async function endProcesses(find: () => Target[], options: EndOptions = {
 export async function endAllDescendants(
   options: EndOptions = {},
 ): Promise<{ found: number; left: Target[] }> {
+  if (!hasDescendants()) return { found: 0, left: [] };
   const found = allDescendants().length;
   const left = found === 0 ? [] : await endProcesses(allDescendants, options);
   reapAdopted();

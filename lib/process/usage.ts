@@ -27,7 +27,7 @@ export interface Usage {
 }
 
 /** More threads than this would take from those that Deno has for files. */
-const WATCHER_LIMIT = 8;
+const WATCHER_LIMIT = 16;
 
 /** The measured children that have not settled. */
 const unsettled = new Set<number>();
@@ -62,15 +62,16 @@ export function measure(pid: number): () => Promise<Usage | undefined> {
     const now = childrenUsage();
     // Who is gone from /proc has been waited for, and may be part of the sum.
     const isAlone = [...unsettled].every((other) => readProcess(other) !== undefined);
-    balance = isAlone && before !== undefined ? now : undefined;
-    if (balance === undefined || before === undefined || now === undefined) return undefined;
+    balance = isAlone ? now : undefined;
+    const others = known;
+    if (isAlone) known = nothing();
+    if (!isAlone || before === undefined || now === undefined) return undefined;
     const took = {
-      userMs: now.userMs - before.userMs - known.userMs,
-      systemMs: now.systemMs - before.systemMs - known.systemMs,
+      userMs: now.userMs - before.userMs - others.userMs,
+      systemMs: now.systemMs - before.systemMs - others.systemMs,
       peakBytes: now.peakBytes,
     };
-    const othersPeakBytes = Math.max(before.peakBytes, known.peakBytes);
-    known = nothing();
+    const othersPeakBytes = Math.max(before.peakBytes, others.peakBytes);
     return usage(took, Math.max(ownPeakBytes, othersPeakBytes));
   };
 }

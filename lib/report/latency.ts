@@ -53,8 +53,7 @@ export function drawHistogram(steps: readonly Step[], { columns }: { columns: nu
   const total = rows.reduce((sum, [, count]) => sum + count, 0);
   if (total === 0) return "";
   const heads = rows.map(([limitMs, count]) => {
-    const percent = (count * 100 / total).toPrecision(2).replace(/\.0$/, "");
-    return [`up to ${formatLatency(limitMs)}`, `${percent}%`, String(count)];
+    return [`up to ${formatLatency(limitMs)}`, `${formatShare(count * 100 / total)}%`, String(count)];
   });
   const widths = [0, 1, 2].map((column) => Math.max(...heads.map((head) => head[column]!.length)));
   const most = Math.max(...rows.map(([, count]) => count));
@@ -64,6 +63,11 @@ export function drawHistogram(steps: readonly Step[], { columns }: { columns: nu
     ...[1, 2].map((column) => heads[index]![column]!.padStart(widths[column]!)),
     "#".repeat(Math.ceil(count * width / most)),
   ]));
+}
+
+/** A percentage with two digits, or three from 99.5 on. */
+function formatShare(percent: number): string {
+  return percent < 99.5 ? percent.toPrecision(2).replace(/\.0$/, "") : "100";
 }
 
 /** The times by the steps of the rows. */

@@ -154,6 +154,11 @@ export function exists(path: string): boolean {
   }
 }
 
+/** The process id that a command has written to the file `pid` of a directory, once it has. */
+export function pidIn(cwd: string): Promise<number> {
+  return eventually("it runs", () => exists(`${cwd}/pid`) && Number(Deno.readTextFileSync(`${cwd}/pid`)));
+}
+
 /** Whether a process lives; a zombie does not. */
 export function lives(pid: number): boolean {
   try {

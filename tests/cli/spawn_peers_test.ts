@@ -111,7 +111,7 @@ async function isInstalled(peer: Peer): Promise<boolean> {
 }
 
 /** How each is called. tini knows no limits. */
-function callOf(program: Peer | "conc", { limit }: Case): string[] | undefined {
+function callOf(program: Peer | "conc", { limit, survivors }: Case): string[] | undefined {
   const { s, signal, killAfter } = limit ?? {};
   if (program === "tini") return limit === undefined ? ["tini", "-s", "-g", "--"] : undefined;
   const flags = [
@@ -119,12 +119,22 @@ function callOf(program: Peer | "conc", { limit }: Case): string[] | undefined {
     ...(killAfter === undefined ? [] : ["-k", String(killAfter)]),
   ];
   if (program === "timeout") return ["timeout", ...flags, String(s ?? 0)];
-  const grace = killAfter === undefined ? ["-k", "0.3"] : [];
+  // What ends when it is asked has time for that, however busy the machine is.
+  const grace = killAfter === undefined ? ["-k", survivors === undefined ? "10" : "0.3"] : [];
   return [...CONC, "spawn", ...flags, ...grace, ...(s === undefined ? [] : ["--timeout", String(s)])];
 }
 
-/** Runs a case; says how it ended, and what of it lived then. */
-async function run(call: readonly string[], { words, sent }: Case, cwd: string) {
+/**
+ * Runs a case; says how it ended, and what of it lived then.
+ *
+ * @param options `leaves`: whether something is expected to live, which is waited for. What a peer leaves may just be executing its program,
+ * which has no command line then, and what it killed as it went ends in a moment. Without it what lives is told at once.
+ */
+async function run(
+  call: readonly string[],
+  { words, sent }: Case,
+  { cwd, leaves }: { cwd: string; leaves?: boolean },
+): Promise<{ code: number; survivors: number }> {
   const token = mark();
   const [program, ...args] = [...call, ...words(token)];
   const child = new Deno.Command(program!, {
@@ -136,9 +146,15 @@ async function run(call: readonly string[], { words, sent }: Case, cwd: string) 
       // The words of a shell that waits are its command line: all of the command runs once each of its processes shows.
       const processes = words(token).join(" ").includes("setsid") ? 3 : 1;
       await eventually("the command runs", () => settled(token, processes));
+      // Before it knows the number of what it has started, timeout ends and leaves it.
+      await eventually("its parent waits", () => sleeps(child.pid));
       child.kill(sent);
     }
     const { code } = await child.status;
+    if (leaves !== undefined) {
+      const what = leaves ? "something of it lives" : "nothing of it lives";
+      await eventually(what, () => marked(token).length > 0 === leaves);
+    }
     return { code, survivors: marked(token).length };
   } finally {
     killMarked(token);
@@ -150,6 +166,10 @@ function settled(token: string, processes: number): boolean {
   const found = marked(token);
   const isAsleep = found.some(({ command }) => command.startsWith("sleep ") || command.includes("/sleep "));
   return found.length >= Math.min(processes, 2) && isAsleep || found.some(({ pid }) => hasChild(pid));
+}
+
+function sleeps(pid: number): boolean {
+  return Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ").at(-1)!.startsWith("S");
 }
 
 function hasChild(pid: number): boolean {
@@ -172,13 +192,12 @@ for (const each of CASES) {
       ignore: Deno.build.os !== "linux" || !here,
       async fn() {
         await inDirectory(async (cwd) => {
-          const [theirs, ours] = [
-            await run(callOf(peer, each)!, each, cwd),
-            await run(callOf("conc", each)!, each, cwd),
-          ];
+          const leaves = each.survivors?.includes(peer) ?? false;
+          const theirs = await run(callOf(peer, each)!, each, { cwd, leaves });
+          const ours = await run(callOf("conc", each)!, each, { cwd });
           assertEquals({ peer: theirs.code, conc: ours.code }, { peer: each.exitCode, conc: each.exitCode });
           assertEquals(ours.survivors, 0);
-          assertEquals(theirs.survivors > 0, each.survivors?.includes(peer) ?? false);
+          assertEquals(theirs.survivors > 0, leaves);
         });
       },
     });

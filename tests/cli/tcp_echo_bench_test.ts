@@ -146,3 +146,9 @@ Deno.test({
     });
   },
 });
+
+Deno.test("tcp-echo bench says in one line that a host has no address", async () => {
+  const { code, stderr } = await conc(["tcp-echo", "bench", "nobody.invalid:7"]);
+  assertEquals(code, 1);
+  assertMatch(stderr, /^conc: cannot reach nobody\.invalid:7: (unknown host|the name of the host .*)\n$/);
+});

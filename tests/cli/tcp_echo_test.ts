@@ -197,6 +197,7 @@ Deno.test("tcp-echo serve answers bad input in one line, and listens nowhere", a
     [["--host", "unix:/no/such/directory/echo.sock"], 125, /no such directory/],
     [["--host", "unix:echo.sock", "-p", "1234"], 2, /has no port/],
     [["--host", "unix:echo.sock", "--threads", "2"], 2, /several threads/],
+    [["--threads", "100000"], 2, /there may be 256: received/],
     [["--tls-cert", "a.pem"], 2, /--tls-key is missing/],
     [["--tls-cert", "/no/a.pem", "--tls-key", "/no/b.pem"], 125, /cannot read the certificate/],
     [["-p", "65536"], 2, /port must be/],

@@ -33,7 +33,7 @@ Deno.test("parseGates(): where no reply came every condition on a time holds", (
 });
 
 Deno.test("parseGates() refuses what it cannot read, and says what would do", () => {
-  const names = "pN, min, mean, max, loss, corrupt, errors, duplicated, reordered, late, unsent, rate";
+  const names = "pN, min, mean, max, loss, corrupt, errors, unsent, duplicated, reordered, late, rate";
   const cases: [string, string][] = [
     ["", "cannot read the condition '': it must be METRIC>VALUE or METRIC<VALUE, such as p99>5ms or loss>1%"],
     ["p99>5ms,", "cannot read the condition '': it must be METRIC"],
@@ -46,4 +46,6 @@ Deno.test("parseGates() refuses what it cannot read, and says what would do", ()
     ["rate>5%", "a rate must be a number per second, such as 1000/s"],
   ];
   for (const [text, message] of cases) assertThrows(() => parseGates(text), UsageError, message);
+  const ofStreams = `'late' is none of ${names.replace(" duplicated, reordered, late,", "")}`;
+  assertThrows(() => parseGates("late>0", { isStream: true }), UsageError, ofStreams);
 });

@@ -168,6 +168,8 @@ Deno.test({
     const reader = child.stdout.getReader();
     const pid = Number(new TextDecoder().decode((await reader.read()).value));
     await child.end("test");
+    // Deno waits for the child itself, in its own time.
+    await child.status;
     assertEquals([exists(`/proc/${child.pid}`), exists(`/proc/${pid}`)], [false, false]);
     await reader.cancel();
   },

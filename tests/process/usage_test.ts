@@ -47,6 +47,23 @@ Deno.test({
 
 Deno.test({
   name:
+    "Child.usage is there again for a child alone, after ends that could not be told apart, while many others run",
+  ignore,
+  async fn() {
+    // So many that no thread is left to watch the others.
+    const others = Array.from({ length: 32 }, () => spawn(["cat"], { measured: true, stdin: "piped" }));
+    const many = Array.from({ length: 32 }, () => spawn(["true"], { measured: true }));
+    await Promise.all(many.map((child) => child.usage));
+    const child = spawn(["sh", "-c", BUSY], { measured: true });
+    const usage = await child.usage;
+    await Promise.all(others.map((other) => other.stdin.close()));
+    await Promise.all(others.map((other) => other.usage));
+    assert(usage !== undefined && usage.userMs + usage.systemMs > 5, JSON.stringify(usage));
+  },
+});
+
+Deno.test({
+  name:
     "Child.usage tells memory only where it is more than this process has, and nothing if it was not asked",
   ignore,
   async fn() {
