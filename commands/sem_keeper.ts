@@ -72,7 +72,7 @@ export async function acquireByKeeper(
     if (stdout !== "") await context.stdout.write(stdout);
     signal.throwIfAborted();
     await tell({ kept: true });
-    isKept = true;
+    isKept = exitCode === SUCCESS;
     return exitCode;
   } finally {
     signal.removeEventListener("abort", hangUp);
