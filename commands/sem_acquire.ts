@@ -25,8 +25,9 @@ export default command<Omit<Flags, keyof CommonFlags>>({
   brief: "Take permits, for a process or for a time, and print a token",
   description: `The permits are held until conc sem release gives them back; but no longer than
 their owner lives, which is the process that called conc (a shell script, say)
-or that of --owner, or than --ttl says. At a broker a process stays that keeps them;
-they are free as well when that ends, or has lost the broker: nobody is told.
+or that of --owner, or than --ttl says. At a broker a process stays behind that
+keeps them: they are free as well if it is killed or loses the broker, and
+nobody is told.
 
 In $(conc sem acquire NAME | …) the caller is a subshell that ends at once: name
 the owner there, --owner $$.

@@ -197,6 +197,25 @@ brokerTest(
     }),
 );
 
+hostsTest(
+  "what one host acquired, another releases, and sees who holds it",
+  (one, other) =>
+    inDirectory(async (cwd) => {
+      const name = uniqueName();
+      const held = await one.conc(["sem", "acquire", name, "--owner", String(Deno.pid)], { cwd }).result();
+      assertMatch(held.stdout, TOKEN);
+      const [holder] = records(
+        (await other.conc(["sem", "status", name, "--json"], { cwd }).result()).stdout,
+      );
+      assertEquals([holder!.host, holder!.pid], [one.name, Deno.pid]);
+      const release = ["sem", "release", name, held.stdout.trim()];
+      assertEquals((await other.conc(release, { cwd }).result()).code, 0);
+      assertEquals((await one.conc(["sem", "run", name, "--no-wait", "true"], { cwd }).result()).code, 0);
+      assertEquals((await one.conc(release, { cwd }).result()).code, 1);
+      await until("the keeper has ended", () => Promise.resolve(keepers(name).length === 0));
+    }),
+);
+
 brokerFaultTest("a keeper ends with the broker", (url) =>
   withSemaphore(url, async (_, name) => {
     assertMatch((await run("sem", "acquire", name, "--ttl", "1h")).stdout, TOKEN);
