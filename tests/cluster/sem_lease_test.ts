@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ClusterSemaphore } from "../../lib/cluster/semaphore.ts";
 import { BROKER_URL, brokerFaultTest, brokerTest, control, uniqueName, withStore } from "./broker.ts";
+import { hostsTest } from "./two_hosts.ts";
 import { CONC, conc, inDirectory, lives, records, shell, start } from "../cli/conc.ts";
 
 const TOKEN = /^[0-9a-f]{16}\n$/;
