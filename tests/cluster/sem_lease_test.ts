@@ -101,7 +101,7 @@ brokerTest(
   (url) =>
     withSemaphore(url, async (semaphore, name) => {
       using _lease = await semaphore.acquire();
-      const late = await run("sem", "acquire", name, "--timeout", "50ms");
+      const late = await run("sem", "acquire", name, "--timeout", "2s");
       assertEquals([late.code, late.stdout], [124, ""]);
       assertMatch(late.stderr, /^conc: timed out after 2s: the semaphore '.*' is held by process /);
       const busy = await run("sem", "acquire", name, "--no-wait", "-E", "5");
