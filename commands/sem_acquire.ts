@@ -6,28 +6,28 @@
 
 import { UsageError } from "../lib/errors.ts";
 import { identityOf } from "../lib/host/owner.ts";
-import type { Identity, LendOptions } from "../lib/named.ts";
-import type { WaitOptions } from "../lib/primitives.ts";
+import type { Identity } from "../lib/named.ts";
 import { readCommand } from "../lib/process/proc.ts";
-import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
 import { parseCount, parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import { acquire } from "./holding.ts";
 import { Interrupts } from "./interrupt.ts";
 import { openReach } from "./reach.ts";
-import { PERMIT_ALIASES, PERMIT_FLAGS, type PermitFlags, semaphoreSituation } from "./sem_flags.ts";
-import { STORE_FLAGS, type StoreFlags, WAIT_FLAGS, type WaitFlags } from "./store_flags.ts";
+import { PERMIT_ALIASES, PERMIT_FLAGS } from "./sem_flags.ts";
+import { acquiredText, type AcquireFlags, acquirePermits, type HeldFor } from "./sem_lending.ts";
+import { brokerUrl, STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
 
-type AcquireFlags = StoreFlags & WaitFlags & PermitFlags & { owner?: number; ttl?: number };
+type Flags = AcquireFlags & { keeper: boolean };
 
-export default command<AcquireFlags>({
+export default command<Omit<Flags, keyof CommonFlags>>({
   brief: "Take permits, for a process or for a time, and print a token",
   description: `The permits are held until conc sem release gives them back; but no longer than
 their owner lives, which is the process that called conc (a shell script, say)
-or that of --owner, or than --ttl says.
+or that of --owner, or than --ttl says. At a broker a process stays behind that
+keeps them: they are free as well if it is killed or loses the broker, and
+nobody is told.
 
 In $(conc sem acquire NAME | …) the caller is a subshell that ends at once: name
 the owner there, --owner $$.
@@ -60,6 +60,13 @@ the owner there, --owner $$.
     },
     ...WAIT_FLAGS,
     ...STORE_FLAGS,
+    keeper: {
+      kind: "boolean",
+      default: false,
+      withNegated: false,
+      hidden: true,
+      brief: "Keep the permits that are asked for at stdin",
+    },
   },
   aliases: PERMIT_ALIASES,
   run: runAcquire,
@@ -67,36 +74,32 @@ the owner there, --owner $$.
 
 async function runAcquire(
   context: Context,
-  flags: AcquireFlags & CommonFlags,
+  flags: Flags & CommonFlags,
   [word = ""]: string[],
 ): Promise<number> {
   const name = parseName(word);
-  const { permits, weight, ttl, json } = flags;
-  const holder = holderOf(flags);
+  if (flags.keeper) return await (await import("./sem_keeper.ts")).keep(context, name);
+  const heldFor = heldForOf(flags);
+  const broker = brokerUrl(context, flags);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
+  if (broker !== undefined) {
+    const { acquireByKeeper } = await import("./sem_keeper.ts");
+    return await acquireByKeeper(context, { name, flags: { ...flags, store: broker }, heldFor, signal });
+  }
   await using reach = await openReach(context, flags);
-  const guard = async (wait: WaitOptions) => {
-    const semaphore = await reach.semaphore(name, { ...wait, ...(permits !== undefined && { permits }) });
-    return {
-      what: `the semaphore '${name}'`,
-      acquire: async (options: object) => ({
-        token: await semaphore.lend({ ...options, ...holder, weight }),
-        giveBack: (token: string) => reach.beforeEnd(() => semaphore.release(token), { signal }),
-      }),
-      situation: () => reach.whenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
-    };
-  };
-  const acquired = await acquire(context, { flags, signal, guard });
+  const acquired = await acquirePermits(context, {
+    ...{ flags, name, reach, signal },
+    lend: async (semaphore, options) => ({
+      token: await semaphore.lend({ ...options, ...heldFor }),
+      giveBack: (token: string) => reach.beforeEnd(() => semaphore.release(token), { signal }),
+    }),
+  });
   if ("exitCode" in acquired) return acquired.exitCode;
-  const { token, giveBack } = acquired.lease;
+  const { lease: { token, giveBack }, waitedMs } = acquired;
   try {
     signal.throwIfAborted();
-    const owner = "owner" in holder ? holder.owner.pid : null;
-    const times = { ttlMs: ttl ?? null, waitedMs: Math.round(acquired.waitedMs * 1_000) / 1_000 };
-    await context.stdout.write(
-      json ? ndjson({ type: "acquired", name, token, weight, owner, ...times }) : `${token}\n`,
-    );
+    await context.stdout.write(acquiredText(flags, { name, token, heldFor, waitedMs }));
   } catch (error) {
     // Nobody got to know the token.
     await giveBack(token);
@@ -106,7 +109,7 @@ async function runAcquire(
 }
 
 /** Who holds the permits, or for how long, and what is said of it. */
-function holderOf({ owner: pid, ttl }: AcquireFlags): LendOptions {
+function heldForOf({ owner: pid, ttl }: AcquireFlags): HeldFor {
   if (ttl === undefined) {
     const owner = livingProcess(pid ?? Deno.ppid);
     const command = readCommand(owner.pid);

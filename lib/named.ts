@@ -21,6 +21,7 @@ import type {
   SemaphoreStatistics,
   WaitOptions,
 } from "./primitives.ts";
+import { NotHeldError } from "./errors.ts";
 
 /**
  * What a job finds in its environment: the fencing number of what it runs under. It grows with every grant, so what the job writes to can refuse
@@ -104,15 +105,37 @@ export interface NamedAcquireOptions extends AcquireOptions, ForPeople {}
 /** Options of {@link NamedSemaphore.lend}: who holds the permits from then on, or for how many milliseconds they are held. */
 export type LendOptions = NamedAcquireOptions & ({ owner: Identity } | { ttlMs: number });
 
+/** Permits that this process holds for another one. */
+export interface Loan {
+  /** Names it: who knows it can release it. */
+  readonly token: string;
+  /** Settles when the permits are not held any more: they were released, or lost. */
+  readonly ended: Promise<void>;
+  /** Gives them back. Does nothing if they are not held any more. */
+  end(): Promise<void>;
+}
+
+/** Options of {@link NamedSemaphore.keep}: `owner`: who is shown as the holder, if any. */
+export type KeepOptions = NamedAcquireOptions & { owner?: Identity };
+
 /** A semaphore that has a name. */
 export interface NamedSemaphore extends Semaphore {
   acquire(options?: NamedAcquireOptions): Promise<JobLease>;
   /** Waits for permits, and hands them to another process, or lets time end the lease. Returns the token that `release` takes. */
   lend(options: LendOptions): Promise<string>;
+  /** Waits for permits, and holds them for another process until the loan ends. Undefined where the store holds what is lent. */
+  keep?(options?: KeepOptions): Promise<Loan>;
   /** Gives back permits by their token. Throws `NotHeldError` if no lease of this semaphore has it. */
   release(token: string): Awaitable<void>;
   /** Permits, who holds them and who waits. */
   status(): Awaitable<SemaphoreStatistics & { holders: Holder[]; waiters: Waiter[] }>;
+}
+
+/** What {@link NamedSemaphore.release} throws for a token that names no lease of a semaphore. */
+export function noSuchLease(name: string, token: string): NotHeldError {
+  return new NotHeldError(
+    `cannot release '${token}' as the semaphore '${name}' has no such lease: it was released already, or has ended`,
+  );
 }
 
 /** What is done to an event. */

@@ -43,6 +43,7 @@ export class ClusterLease implements JobLease {
   readonly #timer: Timer;
   readonly #lose = () => this.#end();
   #held = true;
+  #returned: Promise<void> = Promise.resolve();
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -88,7 +89,17 @@ export class ClusterLease implements JobLease {
     const { channel, giveBack } = this.#options;
     giveBack();
     this.#end();
-    void channel.close();
+    this.#returned = channel.close();
+  }
+
+  /** Settles once the broker has back what was released. */
+  get returned(): Promise<void> {
+    return this.#returned;
+  }
+
+  /** Shows another process as the holder, or none. */
+  shows(pid: number | undefined): void {
+    this.#options.part.pid = pid;
   }
 
   [Symbol.dispose](): void {

@@ -267,6 +267,11 @@ export function hold(part: Part): Part {
   return part;
 }
 
+/** Whether a text may be the token of a lease. */
+export function isToken(text: string): boolean {
+  return /^[0-9a-f]{16}$/.test(text);
+}
+
 /** Those who hold, the longest first, and those who wait, in the order of the line as their clocks say. */
 export function holdersAndWaiters(
   parts: readonly Part[],

@@ -31,7 +31,7 @@ export interface Part {
 /** How long an answer may take. A process that is stopped does not answer. */
 const ANSWER_LIMIT_MS = 300;
 /** The queue that a broker makes for the answers to one channel. */
-const REPLY_TO = "amq.rabbitmq.reply-to";
+export const REPLY_TO = "amq.rabbitmq.reply-to";
 
 /**
  * The parts that we play with an object, and a way to ask all others for theirs.

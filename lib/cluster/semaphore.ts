@@ -5,7 +5,15 @@
  */
 
 import { UsageError } from "../errors.ts";
-import type { Holder, LendOptions, NamedAcquireOptions, NamedSemaphore, Waiter } from "../named.ts";
+import {
+  type Holder,
+  type KeepOptions,
+  type LendOptions,
+  type NamedAcquireOptions,
+  type NamedSemaphore,
+  noSuchLease,
+  type Waiter,
+} from "../named.ts";
 import type { SemaphoreStatistics } from "../primitives.ts";
 import { follow } from "../abort.ts";
 import { checkCount, weightProblem } from "../task/check.ts";
@@ -13,10 +21,19 @@ import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { renewed } from "./gate.ts";
 import { ClusterLease } from "./lease.ts";
+import { ClusterLoan, endLoan, type LoanPlace } from "./loan.ts";
 import { namesOf } from "./names.ts";
-import { ClusterPermits, graceOf, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
+import {
+  ClusterPermits,
+  graceOf,
+  hold,
+  holdersAndWaiters,
+  type Insider,
+  isToken,
+  partOf,
+} from "./permits.ts";
 import type { Part } from "./roll_call.ts";
-import type { ClusterStore } from "./store.ts";
+import { type ClusterStore, objectName } from "./store.ts";
 import { type Book, countTokens, MOST_PERMITS, putBack, type Token, token } from "./tokens.ts";
 import { doSoon, timedOut, waitAcross } from "./wait.ts";
 
@@ -143,22 +160,43 @@ export class ClusterSemaphore implements NamedSemaphore {
     return undefined;
   }
 
-  /** Not at this reach. */
+  /** Not at this reach: a connection holds permits; {@link keep} is what there is. */
   lend(_options: LendOptions): Promise<string> {
     return Promise.reject(
       new UsageError(
-        `cannot hand permits of ${this.#permits.what} to another process: at a broker a connection holds them; use conc sem run`,
+        `cannot hand permits of ${this.#permits.what} to another process: at a broker a connection holds them; keep them for it`,
       ),
     );
   }
 
-  /** Not at this reach. */
-  release(_token: string): Promise<void> {
-    return Promise.reject(
-      new UsageError(
-        `cannot release permits of ${this.#permits.what} by a token: at a broker a connection holds them; end the command`,
-      ),
-    );
+  /**
+   * Waits for permits as {@link acquire} does, and holds them for somebody else, until they are released by their token from wherever, or lost
+   * with the connection. It is for the caller to end the loan when whom it is for has ended.
+   *
+   * @param options As for `acquire`; `owner`: the process that is shown as the holder (default: none).
+   * @throws As {@link ClusterSemaphore.acquire}.
+   */
+  async keep({ owner, ...options }: KeepOptions = {}): Promise<ClusterLoan> {
+    const lease = await this.acquire(options);
+    try {
+      lease.shows(owner?.pid);
+      const connection = await this.#permits.store.connection(options);
+      return await ClusterLoan.open(connection, { lease, ...this.#loan(lease.token) });
+    } catch (error) {
+      if (!lease.lost.aborted) lease.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Gives back permits that somebody keeps, by their token. They are free when the promise resolves.
+   *
+   * @throws {NotHeldError} If nobody keeps permits of this semaphore under the token.
+   * @throws {SystemError} If who keeps them does not answer.
+   */
+  async release(token: string): Promise<void> {
+    if (isToken(token) && await endLoan(this.#permits.store, this.#loan(token))) return;
+    throw noSuchLease(this.#name, token);
   }
 
   /**
@@ -205,6 +243,10 @@ export class ClusterSemaphore implements NamedSemaphore {
     const { roll } = this.#permits;
     const parts = await this.#permits.asking((_, connection) => roll.ask(connection, areAll));
     return { ...statistics, ...holdersAndWaiters(parts) };
+  }
+
+  #loan(token: string): LoanPlace {
+    return { queue: objectName("semaphore", this.#name, `lease.${token}`), what: this.#permits.what };
   }
 
   async #attempt(

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { jsonLines } from "../json_lines.ts";
 import { HostEvent } from "../host/event.ts";
 import { HostLock } from "../host/lock.ts";
 import { HostRLock } from "../host/rlock.ts";
@@ -66,17 +67,6 @@ export async function playHostPart(
   } catch (error) {
     const { name, message } = error as Error;
     await write(`${JSON.stringify({ error: { name, message } })}\n`);
-  }
-}
-
-/** Values that come as JSON, one a line. */
-export async function* jsonLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<unknown> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const bytes of stream) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) yield JSON.parse(line);
   }
 }
 

@@ -6,13 +6,14 @@
  */
 
 import { SystemError, TimeoutError } from "../errors.ts";
+import { jsonLines } from "../json_lines.ts";
 import { HostEvent } from "../host/event.ts";
 import { Store } from "../host/store.ts";
 import { selfWords } from "../process/self.ts";
 import { spawn } from "../process/spawn.ts";
 import { gather } from "../task/gather.ts";
 import { DeadlockWatch, HOLDERS } from "./deadlock.ts";
-import { fileStock, type HostCue, type HostLine, type HostPart, jsonLines, MEETING } from "./host_actor.ts";
+import { fileStock, type HostCue, type HostLine, type HostPart, MEETING } from "./host_actor.ts";
 import type { Stage } from "./stage.ts";
 import type { Tell } from "./tell.ts";
 

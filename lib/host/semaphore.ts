@@ -4,8 +4,15 @@
  * @module
  */
 
-import { NotHeldError, UsageError } from "../errors.ts";
-import type { Holder, LendOptions, NamedAcquireOptions, NamedSemaphore, Waiter } from "../named.ts";
+import { UsageError } from "../errors.ts";
+import {
+  type Holder,
+  type LendOptions,
+  type NamedAcquireOptions,
+  type NamedSemaphore,
+  noSuchLease,
+  type Waiter,
+} from "../named.ts";
 import type { SemaphoreStatistics } from "../primitives.ts";
 import { checkCount, weightProblem } from "../task/check.ts";
 import { uptimeMs } from "./clock.ts";
@@ -129,9 +136,7 @@ export class HostSemaphore implements NamedSemaphore {
    */
   release(token: string): void {
     if (this.#permits.giveBack(token)) return;
-    throw new NotHeldError(
-      `cannot release '${token}' as the semaphore '${this.#name}' has no such lease: it was released already, or has ended`,
-    );
+    throw noSuchLease(this.#name, token);
   }
 
   /**
