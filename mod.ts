@@ -45,7 +45,6 @@ export * from "./lib/host/lock.ts";
 export * from "./lib/host/queue.ts";
 export * from "./lib/host/rlock.ts";
 export * from "./lib/host/semaphore.ts";
-export { HeldUpError } from "./lib/host/held_up.ts";
 export { type PatientWriteOptions, Store, type StoreOptions, type WriteOptions } from "./lib/host/store.ts";
 export { defaultStorePath } from "./lib/host/store_file.ts";
 export type * from "./lib/named.ts";

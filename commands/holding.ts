@@ -4,8 +4,7 @@
  * @module
  */
 
-import { TimeoutError, UsageError } from "../lib/errors.ts";
-import { HeldUpError } from "../lib/host/held_up.ts";
+import { HeldUpError, TimeoutError, UsageError } from "../lib/errors.ts";
 import type { JobLease, Reach } from "../lib/named.ts";
 import type { StreamName } from "../lib/process/capture.ts";
 import { causeOf, type Child, type ChildStatus } from "../lib/process/spawn.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { TimeoutError } from "../lib/errors.ts";
-import { HeldUpError } from "../lib/host/held_up.ts";
+import { HeldUpError, TimeoutError } from "../lib/errors.ts";
 import type { Delivery, NamedQueue, Reach } from "../lib/named.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { parseCount, parseName } from "../lib/units.ts";

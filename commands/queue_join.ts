@@ -4,8 +4,7 @@
  * @module
  */
 
-import { TimeoutError } from "../lib/errors.ts";
-import { HeldUpError } from "../lib/host/held_up.ts";
+import { HeldUpError, TimeoutError } from "../lib/errors.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
 import { parseName } from "../lib/units.ts";

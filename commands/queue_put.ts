@@ -5,8 +5,7 @@
  */
 
 import { bytesToText, textToBytes } from "../lib/bytes.ts";
-import { InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
-import { HeldUpError } from "../lib/host/held_up.ts";
+import { HeldUpError, InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
 import type { NamedQueue, Reach } from "../lib/named.ts";
 import { readRecords } from "../lib/jobs/lines.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
@@ -174,7 +173,7 @@ async function putAll(
     signal.throwIfAborted();
     const keys = dedup === undefined ? {} : { dedup: keyOf };
     const { taken, duplicates } = await reach.whenFree(
-      () => queue.putMany(batch.slice(from), { priority, delayMs, ...keys }),
+      (signal) => queue.putMany(batch.slice(from), { priority, delayMs, ...keys, ...(signal && { signal }) }),
       { durable: true, timeoutMs, signal },
     );
     tally.put += taken - duplicates;

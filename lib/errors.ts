@@ -21,6 +21,9 @@ export class UsageError extends ConcError {}
 /** A wait ran out of its `timeoutMs`. The wait left the primitive as it was. */
 export class TimeoutError extends ConcError {}
 
+/** The time ran out while the store could not be used: another process kept it from being written, or there was no connection to the broker. */
+export class HeldUpError extends TimeoutError {}
+
 /** The caller asked not to wait, and what it wants is taken, full or empty. */
 export class WouldBlockError extends ConcError {}
 

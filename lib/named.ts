@@ -164,6 +164,19 @@ export interface ItemOptions {
   dedup?: string;
 }
 
+/** How many items are put, and when to give up; that matters where they are not put at once. */
+export type PutManyOptions = WaitOptions & Omit<ItemOptions, "dedup"> & {
+  dedup?: (item: Uint8Array) => string;
+};
+
+/** What became of many items. */
+export interface PutManyResult {
+  /** How many were dealt with, from the first on. */
+  taken: number;
+  /** How many of them were there already. */
+  duplicates: number;
+}
+
 /** How an item is given back. */
 export interface GiveBackOptions {
   /** Milliseconds until it is ready again. Default 0. */
@@ -220,10 +233,7 @@ export interface NamedQueueOptions extends WaitOptions {
 export interface NamedQueue extends Queue<Uint8Array> {
   put(item: Uint8Array, options?: PutOptions & ItemOptions): Promise<void>;
   /** Puts the first of many items for which there is room. Returns how many were dealt with, and how many of them were there already. */
-  putMany(
-    items: readonly Uint8Array[],
-    options?: Omit<ItemOptions, "dedup"> & { dedup?: (item: Uint8Array) => string },
-  ): Awaitable<{ taken: number; duplicates: number }>;
+  putMany(items: readonly Uint8Array[], options?: PutManyOptions): Awaitable<PutManyResult>;
   /** Takes the next item under a lease, waiting while there is none. */
   receive(options?: WaitOptions): Promise<Delivery<Uint8Array>>;
   /** Takes what is ready, up to so many items, or the first that has so many bytes together with those before. */
@@ -302,9 +312,10 @@ export interface Reach extends AsyncDisposable {
   consumer(name: string, options?: ConsumerOptions): Promise<Consumer>;
   /**
    * Does something to what has a name as soon as that is possible, without keeping the event loop waiting; see {@link WhenFreeOptions} for
-   * when it gives up. What `action` does before it first awaits is done as a whole or not at all.
+   * when it gives up. What `action` does before it first awaits is done as a whole or not at all. It is told to end by
+   * its signal, where there is one.
    */
-  whenFree<T>(action: () => Awaitable<T>, options?: WhenFreeOptions): Promise<T>;
+  whenFree<T>(action: (signal?: AbortSignal) => Awaitable<T>, options?: WhenFreeOptions): Promise<T>;
   /** The same, however long that takes, and a while longer once the signal is aborted: for what should not be lost at the end. */
   beforeEnd<T>(action: () => Awaitable<T>, options: { signal: AbortSignal }): Promise<T>;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { ClosedError, NotHeldError, SystemError, TimeoutError, UsageError } from "../errors.ts";
 import type {
@@ -14,6 +15,8 @@ import type {
   NamedQueue,
   NamedQueueOptions,
   NamedQueueStatus,
+  PutManyOptions,
+  PutManyResult,
 } from "../named.ts";
 import type { PutOptions, QueueStatistics, TryGetResult, TryPutResult, WaitOptions } from "../primitives.ts";
 import { checkCount } from "../task/check.ts";
@@ -179,23 +182,26 @@ export class ClusterQueue implements NamedQueue {
   }
 
   /**
-   * Puts the first of many items for which there is room, with many on the way at once.
+   * Puts the first of many items for which there is room, with many on the way at once. If the connection is lost, it goes on over the next one.
    *
+   * Cancel safety: some of the items may be put. What was sent, and is not known to be there, is told of.
+   *
+   * @param items What to put.
+   * @param options When to give up (default: never), and how to put them.
    * @returns How many, from the first on. None was there already: brokers do not compare.
    * @throws As {@link put}; some may be put then.
    */
-  async putMany(
-    items: readonly Uint8Array[],
-    options: Omit<ItemOptions, "dedup"> & { dedup?: (item: Uint8Array) => string } = {},
-  ): Promise<{ taken: number; duplicates: number }> {
+  async putMany(items: readonly Uint8Array[], options: PutManyOptions = {}): Promise<PutManyResult> {
+    options.signal?.throwIfAborted();
     const parcels = items.map((item) => this.#parcel(item, options));
     if (this.#book.maxSize !== null) {
       return { taken: await this.#putting.trySend(await this.#connection(), parcels), duplicates: 0 };
     }
     await this.#sendAcross(
       parcels,
-      {},
-      (connection) => this.#putting.send(connection, parcels.filter(({ isPut }) => !isPut)),
+      options,
+      (connection, signal) =>
+        abortable(this.#putting.send(connection, parcels.filter(({ isPut }) => !isPut)), signal),
     );
     return { taken: items.length, duplicates: 0 };
   }

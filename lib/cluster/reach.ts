@@ -19,11 +19,16 @@ import type {
   WhenFreeOptions,
 } from "../named.ts";
 import type { Awaitable } from "../primitives.ts";
+import { follow } from "../abort.ts";
 import { deadline } from "../time/deadline.ts";
+import { Timer } from "../time/timer.ts";
 import type { ClusterStore } from "./store.ts";
+import { timedOut } from "./wait.ts";
 
 /** How long a wait for nothing waits for the broker's answer. */
 const MOMENT_MS = 1_000;
+/** How long what was told to end has to say how it ended. */
+const LAST_WORDS_MS = 20;
 /** How long what should not be lost may take once the program is to end. */
 const LAST_MS = 5_000;
 
@@ -89,11 +94,27 @@ export class ClusterReach implements Reach {
   }
 
   /** Nobody but the broker is in the way: begins at once. An action that is given up may be done all the same. */
-  whenFree<T>(
-    action: () => Awaitable<T>,
+  async whenFree<T>(
+    action: (signal: AbortSignal) => Awaitable<T>,
     { signal, timeoutMs = Infinity }: WhenFreeOptions = {},
   ): Promise<T> {
-    return deadline(async () => await action(), timeoutMs || MOMENT_MS, signal && { signal });
+    const limitMs = timeoutMs || MOMENT_MS;
+    const end = new AbortController();
+    const unfollow = follow(end, [signal]);
+    using _timer = limitMs === Infinity
+      ? undefined
+      : new Timer(limitMs, () => end.abort(timedOut(limitMs, this.#store)));
+    try {
+      end.signal.throwIfAborted();
+      const done = Promise.try(action, end.signal);
+      // Who heeds the signal knows best how it ended, and is heard first.
+      const late = Promise.withResolvers<never>();
+      const giveUp = () => setTimeout(() => late.reject(end.signal.reason), LAST_WORDS_MS);
+      end.signal.addEventListener("abort", giveUp, { once: true });
+      return await Promise.race([done, late.promise]);
+    } finally {
+      unfollow();
+    }
   }
 
   async beforeEnd<T>(action: () => Awaitable<T>, { signal }: { signal: AbortSignal }): Promise<T> {

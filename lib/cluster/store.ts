@@ -91,6 +91,11 @@ export class ClusterStore implements AsyncDisposable {
     return await deadline((signal) => this.#again(signal), timeoutMs, { signal: either.signal });
   }
 
+  /** Whether there is a connection that stands. */
+  get isConnected(): boolean {
+    return this.#connection?.isOpen ?? false;
+  }
+
   /** Closes it, within 2 s. What was held goes back. */
   async close(): Promise<void> {
     this.#closing.abort(

@@ -5,7 +5,7 @@
  */
 
 import { delay } from "@std/async/delay";
-import { SystemError, TimeoutError } from "../errors.ts";
+import { HeldUpError, SystemError, TimeoutError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { follow } from "../abort.ts";
 import { formatDuration } from "../time/duration.ts";
@@ -52,7 +52,7 @@ export async function doSoon<T>(
  * @param options When to give up. Default: never.
  * @param attempt Waits over one connection; leaves nothing behind when its signal is aborted or the connection is lost.
  * @throws {RangeError} If `timeoutMs` is negative or NaN.
- * @throws {TimeoutError} If `timeoutMs` ran out.
+ * @throws {TimeoutError} If `timeoutMs` ran out; a `HeldUpError` if there was no connection then.
  * @throws The reason of the signal, if it is aborted; what the attempt throws, unless the connection was lost.
  */
 export async function waitAcross<T>(
@@ -66,7 +66,7 @@ export async function waitAcross<T>(
   const unfollow = follow(end, [signal]);
   using _timer = timeoutMs === Infinity
     ? undefined
-    : new Timer(timeoutMs, () => end.abort(timedOut(timeoutMs)));
+    : new Timer(timeoutMs, () => end.abort(timedOut(timeoutMs, store)));
   try {
     for (;;) {
       const connection = await store.connection({ signal: end.signal });
@@ -84,9 +84,18 @@ export async function waitAcross<T>(
   }
 }
 
-/** What a wait of so many milliseconds that was in vain throws. */
-export function timedOut(timeoutMs: number): TimeoutError {
-  return new TimeoutError(`took longer than ${formatDuration(timeoutMs)}`);
+/**
+ * What a wait of so many milliseconds that was in vain throws.
+ *
+ * @param store Where it was waited, if it may be that there is no connection.
+ */
+export function timedOut(timeoutMs: number, store?: ClusterStore): TimeoutError {
+  const limit = formatDuration(timeoutMs);
+  if (store?.isConnected ?? true) return new TimeoutError(`took longer than ${limit}`);
+  const { hostAndPort } = store!.address;
+  return new HeldUpError(
+    `timed out after ${limit}: no connection to the broker at ${hostAndPort}: start it, or mend the way to it`,
+  );
 }
 
 /**

@@ -5,11 +5,8 @@
  * @module
  */
 
-import { SystemError, TimeoutError } from "../errors.ts";
+import { HeldUpError, SystemError } from "../errors.ts";
 import { readCommand, readProcess } from "../process/proc.ts";
-
-/** The time ran out while another process kept the store from being written: what was waited for could not even be looked at. */
-export class HeldUpError extends TimeoutError {}
 
 /** The byte of the -shm file that a writer locks (https://sqlite.org/walformat.html, WAL_WRITE_LOCK). */
 const WRITER_BYTE = "120";

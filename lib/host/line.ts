@@ -4,10 +4,9 @@
  * @module
  */
 
-import { BrokenLeaseError, TimeoutError } from "../errors.ts";
+import { BrokenLeaseError, HeldUpError, TimeoutError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { refuse } from "../task/waiters.ts";
-import { HeldUpError } from "./held_up.ts";
 import type { PatientWriteOptions, Store } from "./store.ts";
 import { wake, Wakeup } from "./wakeup.ts";
 

@@ -5,11 +5,11 @@
  */
 
 import { DatabaseSync, type StatementSync, type SupportedValueType } from "node:sqlite";
-import { SystemError } from "../errors.ts";
+import { HeldUpError, SystemError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { refuse } from "../task/waiters.ts";
 import { bootId, uptimeMs } from "./clock.ts";
-import { describeWriter, heldUp, HeldUpError, inTheWay } from "./held_up.ts";
+import { describeWriter, heldUp, inTheWay } from "./held_up.ts";
 import { Owners } from "./owner.ts";
 import { createFile, storeError } from "./store_file.ts";
 import { AFTER_REBOOT, APPLICATION_ID, MIGRATIONS } from "./schema.ts";

@@ -4,7 +4,10 @@
  * @module
  */
 
+import { assertLess } from "@std/assert";
+import type { ClusterQueue } from "../../lib/cluster/queue.ts";
 import { ClusterStore } from "../../lib/cluster/store.ts";
+import { eventually } from "../conformance/waits.ts";
 
 /** The broker's URL; undefined if there is none. */
 export const BROKER_URL: string | undefined = Deno.env.get("CONC_TEST_AMQP");
@@ -36,6 +39,17 @@ export async function control(...words: string[]): Promise<string> {
 /** A name that no other test uses. */
 export function uniqueName(): string {
   return `test-${crypto.randomUUID()}`;
+}
+
+/** Waits until every item of a queue is dealt with, however long that takes as long as there are ever fewer of them. */
+export async function emptied(queue: ClusterQueue): Promise<void> {
+  for (let left = Infinity; left > 0;) {
+    await eventually(async () => {
+      const { size, leased } = await queue.status();
+      assertLess(size + leased, left);
+      left = size + leased;
+    });
+  }
 }
 
 /** Has a test use the broker. */

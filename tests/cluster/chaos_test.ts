@@ -10,8 +10,7 @@ import { delay } from "@std/async/delay";
 import { ClusterQueue } from "../../lib/cluster/queue.ts";
 import { seededRandom } from "../../lib/random.ts";
 import { contradictions, type Fact } from "../chaos_history.ts";
-import { eventually } from "../conformance/waits.ts";
-import { brokerFaultTest, control, Link, uniqueName, withStore } from "./broker.ts";
+import { brokerFaultTest, control, emptied, Link, uniqueName, withStore } from "./broker.ts";
 
 const SECONDS = Number(Deno.env.get("CONC_CHAOS_SECONDS") ?? 8);
 const SEED = Number(Deno.env.get("CONC_CHAOS_SEED") ?? Math.floor(Math.random() * 2 ** 31));
@@ -91,10 +90,7 @@ brokerFaultTest(
     await end("putter");
     await withStore(url, async (store) => {
       const queue = await ClusterQueue.open(store, name);
-      await eventually(async () => {
-        const { size, leased } = await queue.status();
-        assertEquals({ size, leased }, { size: 0, leased: 0 });
-      });
+      await emptied(queue);
       await end("worker");
       await queue.delete();
     });

@@ -11,8 +11,7 @@ import { ClusterQueue } from "../../lib/cluster/queue.ts";
 import { seededRandom } from "../../lib/random.ts";
 import { contradictions, type Fact } from "../chaos_history.ts";
 import { inDirectory } from "../cli/conc.ts";
-import { eventually } from "../conformance/waits.ts";
-import { BROKER_URL, uniqueName, withStore } from "./broker.ts";
+import { BROKER_URL, emptied, uniqueName, withStore } from "./broker.ts";
 import { type Host, hostsTest } from "./two_hosts.ts";
 
 const SECONDS = Number(Deno.env.get("CONC_CHAOS_SECONDS") ?? 8);
@@ -84,10 +83,7 @@ hostsTest(
       await end("putter");
       await withStore(BROKER_URL!, async (store) => {
         const queue = await ClusterQueue.open(store, name);
-        await eventually(async () => {
-          const { size, leased } = await queue.status();
-          assertEquals({ size, leased }, { size: 0, leased: 0 });
-        });
+        await emptied(queue);
         await end("worker");
         await queue.delete();
       });

@@ -12,6 +12,8 @@ import type { Awaitable, Event, Lock, Queue, QueueKind, Semaphore } from "../../
 export const CLUSTER = {
   /** The broker; undefined if there is none. */
   url: Deno.env.get("CONC_TEST_AMQP"),
+  /** A random program takes tens of milliseconds here, and each run of the tests tries others. */
+  programsMs: 5_000,
   /** By how the titles of tests begin. */
   lacks: {
     "Queue of kind lifo": "brokers hand out what came first first",

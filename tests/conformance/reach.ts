@@ -28,6 +28,8 @@ export interface Reach {
   name: string;
   /** What it cannot do, by how the titles of those tests begin, and why. */
   lacks?: Readonly<Record<string, string>>;
+  /** Milliseconds after which no further random program is run against it. Default: when a test has to be done. */
+  programsMs?: number;
   lock(): Awaitable<Lock>;
   /** A reentrant lock, and how to be another owner of it; absent where there is none. */
   rlock?: {
@@ -97,7 +99,7 @@ function clusterReaches(): Reach[] {
   return [
     {
       name: "cluster",
-      lacks: CLUSTER.lacks,
+      ...{ lacks: CLUSTER.lacks, programsMs: CLUSTER.programsMs },
       lock: () => openObject(subject("lock")) as Promise<Lock>,
       semaphore: (permits) => openObject(subject("semaphore", { permits })) as Promise<Semaphore>,
       event: () => openObject(subject("event")) as Promise<Event>,
@@ -105,7 +107,7 @@ function clusterReaches(): Reach[] {
     },
     {
       name: "cluster, between processes",
-      lacks: CLUSTER.lacks,
+      ...{ lacks: CLUSTER.lacks, programsMs: CLUSTER.programsMs },
       lock: () => between(subject("lock")),
       semaphore: (permits) => between(subject("semaphore", { permits })),
       event: () => between(subject("event")),

@@ -52,7 +52,11 @@ export function conformToModel<S extends object, Step>(
           const subject = await make(reach);
           await disposing(subject, () => run(subject, program));
         }),
-        { numRuns: 100, interruptAfterTimeLimit: DEADLINE_MS, markInterruptAsFailure: false },
+        {
+          numRuns: 100,
+          interruptAfterTimeLimit: reach.programsMs ?? DEADLINE_MS,
+          markInterruptAsFailure: false,
+        },
       );
     });
   }

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { SystemError, TimeoutError } from "../../lib/errors.ts";
+import { HeldUpError, SystemError, TimeoutError } from "../../lib/errors.ts";
 import { HostEvent } from "../../lib/host/event.ts";
-import { describeWriter, HeldUpError, writerOf } from "../../lib/host/held_up.ts";
+import { describeWriter, writerOf } from "../../lib/host/held_up.ts";
 import { HostConsumer } from "../../lib/host/consumer.ts";
 import { HostLock } from "../../lib/host/lock.ts";
 import { HostQueue } from "../../lib/host/queue.ts";
