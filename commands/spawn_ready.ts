@@ -13,7 +13,7 @@ import type { CommonFlags } from "./declaration.ts";
 import type { Target } from "./event_target.ts";
 import { openReach } from "./reach.ts";
 import type { SpawnFlags } from "./spawn_flags.ts";
-import { storePath } from "./store_flags.ts";
+import { brokerUrl, storePath } from "./store_flags.ts";
 
 /** What is waited for, and told. */
 export interface Readiness extends AsyncDisposable {
@@ -47,7 +47,9 @@ export async function openReadiness(
   // Before anything is started: what a log has by then is of an earlier run.
   const source = await target?.open({
     event: () => Promise.reject(new Error("no target here is an event")),
-    storeDirectory: reach && directoryOf(storePath(context, flags)),
+    storeDirectory: reach && brokerUrl(context, flags) === undefined
+      ? directoryOf(storePath(context, flags))
+      : undefined,
     onlyFreshLines: true,
   });
   return {
