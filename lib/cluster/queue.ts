@@ -24,14 +24,16 @@ import { untilClosed } from "../task/until_closed.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { isEmpty, waitForItem } from "./getting.ts";
-import { checkForBroker, type ItemRecord, readItem } from "./item.ts";
+import { checkForBroker } from "./item.ts";
 import { Letters } from "./letters.ts";
 import { namesOf } from "./names.ts";
-import { type Parcel, Putting, sizeOf } from "./putting.ts";
-import { type Book, QueueLayout, roundDelay } from "./queue_layout.ts";
+import { type Parcel, Putting } from "./putting.ts";
+import { type Book, countReady, QueueLayout, roundDelay } from "./queue_layout.ts";
 import { Receipts } from "./receipts.ts";
 import { settle } from "./settling.ts";
+import { isDone, statusOf } from "./standing.ts";
 import type { ClusterStore } from "./store.ts";
+import { Taking } from "./taking.ts";
 import { checkLimit, doSoon, timedOut, waitAcross } from "./wait.ts";
 
 /** How long a command that wants an answer now waits for a connection that was lost. */
@@ -55,9 +57,9 @@ export class ClusterQueue implements NamedQueue {
   readonly #layout: QueueLayout;
   readonly #receipts: Receipts;
   readonly #putting: Putting;
+  readonly #taking: Taking;
   readonly #letters: Letters;
   readonly #book: Pick<Book, "kind" | "maxSize">;
-  readonly #takers = new WeakMap<BrokerConnection, Promise<BrokerChannel>>();
 
   private constructor(store: ClusterStore, layout: QueueLayout, book: Book) {
     this.#store = store;
@@ -65,6 +67,10 @@ export class ClusterQueue implements NamedQueue {
     this.#book = book;
     this.#receipts = new Receipts(layout);
     this.#putting = new Putting(layout);
+    this.#taking = new Taking({
+      ...{ layout, receipts: this.#receipts, putting: this.#putting },
+      isLimited: book.maxSize !== null,
+    });
     this.#letters = new Letters(layout, this.#putting);
   }
 
@@ -253,7 +259,7 @@ export class ClusterQueue implements NamedQueue {
       const found = await waitForItem(connection, {
         ...{ layout: this.#layout, receipts: this.#receipts, signal },
       });
-      this.#tookOne(found.channel);
+      this.#taking.tookOne(found.channel);
       return found.delivery;
     });
   }
@@ -268,7 +274,7 @@ export class ClusterQueue implements NamedQueue {
     count: number,
     { maxBytes = Infinity }: { maxBytes?: number } = {},
   ): Promise<Delivery<Uint8Array>[]> {
-    return await doSoon(this.#store, (connection) => this.#takeMany(connection, { count, maxBytes }));
+    return await doSoon(this.#store, (connection) => this.#taking.takeMany(connection, { count, maxBytes }));
   }
 
   /**
@@ -341,12 +347,12 @@ export class ClusterQueue implements NamedQueue {
     options.signal?.throwIfAborted();
     checkLimit(options.timeoutMs ?? Infinity);
     if (options.timeoutMs === 0) {
-      if (!await doSoon(this.#store, (connection) => this.#isDone(connection))) throw timedOut(0);
+      if (!await doSoon(this.#store, (connection) => isDone(connection, this.parts))) throw timedOut(0);
       return;
     }
     await waitAcross(this.#store, options, async (connection, signal) => {
       for (let pauseMs = FIRST_LOOK_MS;; pauseMs = Math.min(2 * pauseMs, LONGEST_LOOK_MS)) {
-        if (await this.#isDone(connection)) return;
+        if (await isDone(connection, this.parts)) return;
         await delay(pauseMs, { signal });
       }
     });
@@ -357,16 +363,16 @@ export class ClusterQueue implements NamedQueue {
     const { entry, items } = this.#layout;
     await this.#layout.change(await this.#connection(), () => ({ closed: true }), async (channel) => {
       await channel.ask((raw) => raw.queueUnbind({ exchange: entry, queue: items }));
-      this.#tookOne(channel);
+      this.#taking.tookOne(channel);
     });
   }
 
   /** Takes out and returns all that is ready, in the order `get` would; they count as dealt with. */
   async drain(): Promise<Uint8Array[]> {
     const all: Uint8Array[] = [];
-    const { channel } = await this.#ready(await this.#connection());
+    const { channel } = await this.#taking.ready(await this.#connection());
     // As many as there are now: those who wait to put come in as soon as there is room.
-    for (let left = await this.#count(channel, this.#layout.items); left > 0;) {
+    for (let left = await countReady(channel, this.#layout.items); left > 0;) {
       const batch = await this.receiveMany(Math.min(left, BATCH_ITEMS));
       if (batch.length === 0) break;
       all.push(...batch.map(({ item }) => item));
@@ -378,44 +384,12 @@ export class ClusterQueue implements NamedQueue {
 
   /** The next items, which stay where they are. While we look, they are not there for others. */
   async peek(count = 1): Promise<Uint8Array[]> {
-    const connection = await this.#connection();
-    const channel = await connection.channel(this.#layout.what);
-    const found: ItemRecord[] = [];
-    try {
-      // What is looked at counts as given back with the broker.
-      await this.#layout.change(connection, ({ uncounted }) => ({ uncounted: uncounted + 1 }));
-      while (found.length < count) {
-        const message = await channel.ask((raw) => raw.basicGet({ queue: this.#layout.items }));
-        if (message === undefined) break;
-        found.push(readItem(message));
-      }
-    } finally {
-      // All go back to their old places.
-      await channel.close();
-    }
-    return found.map(({ bytes }) => bytes);
+    return await this.#taking.peek(await this.#connection(), count);
   }
 
   /** Throws away all that is ready or delayed. Returns how many that were. */
   async purge(): Promise<number> {
-    const connection = await this.#connection();
-    const channel = await connection.channel(this.#layout.what);
-    try {
-      let purged = 0;
-      const { delays } = await this.#layout.read(channel);
-      for (const delayMs of delays) {
-        const queue = this.#layout.delay(delayMs);
-        if (await this.#layout.count(connection, queue) === undefined) continue;
-        purged += (await channel.ask((raw) => raw.queuePurge({ queue }))).messageCount;
-      }
-      purged += (await channel.ask((raw) => raw.queuePurge({ queue: this.#layout.items }))).messageCount;
-      this.#tookOne(channel);
-      return purged;
-    } catch (error) {
-      throw this.#layout.gone(error);
-    } finally {
-      await channel.close();
-    }
+    return await this.#taking.purge(await this.#connection());
   }
 
   /**
@@ -447,63 +421,12 @@ export class ClusterQueue implements NamedQueue {
 
   /** All that is known of it. Its parts are asked one after the other: what is under way meanwhile may count twice, or not. */
   status(): Promise<NamedQueueStatus> {
-    return doSoon(this.#store, (connection) => this.#look(connection));
+    return doSoon(this.#store, (connection) => statusOf(connection, this.parts));
   }
 
   /** Gets items until the queue is closed and empty. An item counts as gotten: report it with `taskDone` if somebody joins. */
   [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     return untilClosed(() => this.get());
-  }
-
-  async #look(connection: BrokerConnection): Promise<NamedQueueStatus> {
-    const channel = await connection.channel(this.#layout.what);
-    try {
-      const { gate, name } = this.#layout;
-      const book = await this.#layout.read(channel);
-      const { leased, waiting } = await this.#receipts.ask(connection);
-      const line = book.maxSize === null ? { taken: false, waiting: 0 } : await gate.look(channel);
-      const delayed = await this.#layout.countDelayed(connection, book);
-      const [size, taken, dead] = [
-        await sizeOf(connection, { layout: this.#layout, book, channel }),
-        await this.#count(channel, this.#layout.taken),
-        await this.#count(channel, this.#layout.dead),
-      ];
-      return {
-        ...{ name, kind: book.kind, size, delayed, leased, dead },
-        maxSize: book.maxSize ?? Infinity,
-        unfinished: size + leased + taken,
-        waitingToPut: line.waiting + (line.taken ? 1 : 0),
-        waitingToGet: waiting,
-        closed: book.closed,
-      };
-    } catch (error) {
-      throw this.#layout.gone(error);
-    } finally {
-      await channel.close();
-    }
-  }
-
-  /**
-   * Whether nothing is under way. Twice all are asked what they have, and in between it is counted what nobody has: if nothing was received from
-   * the first answer to the second, nothing was on its way from the one to the other.
-   */
-  async #isDone(connection: BrokerConnection): Promise<boolean> {
-    const channel = await connection.channel(this.#layout.what);
-    try {
-      const before = await this.#receipts.ask(connection);
-      if (before.leased > 0 || !before.isWhole) return false;
-      const book = await this.#layout.read(channel);
-      if (await sizeOf(connection, { layout: this.#layout, book, channel }) > 0) return false;
-      if (await this.#count(channel, this.#layout.taken) > 0) return false;
-      const after = await this.#receipts.ask(connection);
-      return after.isWhole && after.leased === 0 && after.received === before.received;
-    } catch (error) {
-      // What was deleted has nothing under way.
-      if (this.#layout.gone(error) !== error) return true;
-      throw error;
-    } finally {
-      await channel.close();
-    }
   }
 
   async #sendAcross(
@@ -534,62 +457,15 @@ export class ClusterQueue implements NamedQueue {
     return { record, delayMs };
   }
 
-  async #takeMany(
-    connection: BrokerConnection,
-    { count, maxBytes }: { count: number; maxBytes: number },
-  ): Promise<Delivery<Uint8Array>[]> {
-    const received: Delivery<Uint8Array>[] = [];
-    const { channel, book } = await this.#ready(connection);
-    for (let bytes = 0; received.length < count && bytes < maxBytes;) {
-      const delivery = await this.#takeOne(channel, book);
-      if (delivery === undefined) break;
-      received.push(delivery);
-      bytes += delivery.item.length;
-    }
-    return received;
-  }
-
   #tryReceive(): Promise<Delivery<Uint8Array> | undefined> {
     return doSoon(this.#store, async (connection) => {
-      const { channel, book } = await this.#ready(connection);
-      const delivery = await this.#takeOne(channel, book);
+      const { channel, book } = await this.#taking.ready(connection);
+      const delivery = await this.#taking.takeOne(channel, book);
       if (delivery === undefined && book.closed && await isEmpty(connection, this.#layout, book)) {
         throw this.#layout.exhausted();
       }
       return delivery;
     });
-  }
-
-  /** A channel to take what is ready, and how the queue stands. */
-  async #ready(connection: BrokerConnection): Promise<{ channel: BrokerChannel; book: Book }> {
-    try {
-      await this.#receipts.join(connection);
-      let opening = this.#takers.get(connection);
-      if (opening !== undefined && (await opening).lost.aborted) opening = undefined;
-      if (opening === undefined) {
-        opening = connection.channel(this.#layout.what);
-        this.#takers.set(connection, opening);
-      }
-      const channel = await opening;
-      return { channel, book: await this.#layout.read(channel) };
-    } catch (error) {
-      throw this.#layout.gone(error);
-    }
-  }
-
-  async #takeOne(channel: BrokerChannel, book: Book): Promise<Delivery<Uint8Array> | undefined> {
-    const message = await channel.ask((raw) => raw.basicGet({ queue: this.#layout.items })).catch((error) => {
-      throw this.#layout.gone(error);
-    });
-    if (message === undefined) return undefined;
-    this.#receipts.arrived();
-    this.#tookOne(channel);
-    return this.#receipts.add(message, { channel, book });
-  }
-
-  /** There may be room now. */
-  #tookOne(channel: BrokerChannel): void {
-    if (this.#book.maxSize !== null) this.#putting.tellRoom(channel);
   }
 
   /** An item was gotten: it leaves the queue, and is owed to `join` until it is reported. */
@@ -602,13 +478,9 @@ export class ClusterQueue implements NamedQueue {
 
   /** Waits until the broker has heard what was said over a channel. */
   async #heard(channel: BrokerChannel): Promise<void> {
-    await this.#count(channel, this.#layout.items).catch((error) => {
+    await countReady(channel, this.#layout.items).catch((error) => {
       throw this.#layout.gone(error);
     });
-  }
-
-  async #count(channel: BrokerChannel, queue: string): Promise<number> {
-    return (await channel.ask((raw) => raw.queueDeclare({ queue, passive: true }))).messageCount;
   }
 
   async #connection(): Promise<BrokerConnection> {

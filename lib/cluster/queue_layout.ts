@@ -277,3 +277,8 @@ function describe({ kind, maxSize }: { kind?: QueueKind; maxSize?: number }): st
     : `for ${maxSize} items at most`;
   return [kind, size].filter((word) => word !== undefined).join(", ");
 }
+
+/** How many messages of a queue that is there are ready. The broker has heard then what was said over the channel before. */
+export async function countReady(channel: BrokerChannel, queue: string): Promise<number> {
+  return (await channel.ask((raw) => raw.queueDeclare({ queue, passive: true }))).messageCount;
+}

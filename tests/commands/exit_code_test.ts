@@ -7,6 +7,7 @@ const CASES: [unknown, number, string | undefined][] = [
   [new errors.UsageError("bad value"), 2, "conc: bad value"],
   [new errors.WouldBlockError("taken"), 75, "conc: taken"],
   [new errors.TimeoutError("too late"), 124, "conc: too late"],
+  [new errors.HeldUpError("no way in"), 124, "conc: no way in"],
   [new errors.SystemError("disk full"), 125, "conc: disk full"],
   [new errors.SpawnError("not there", { exitCode: 127, cause: undefined }), 127, "conc: not there"],
   [new errors.SpawnError("no program", { exitCode: 126, cause: undefined }), 126, "conc: no program"],
