@@ -123,7 +123,7 @@ brokerTest(
       const [holder] = records((await run("sem", "status", name, "--json")).stdout);
       assertEquals([holder!.type, holder!.pid, holder!.token], ["holder", Deno.pid, stdout.trim()]);
       const [keeper] = keepers(name);
-      assert(!Deno.readTextFileSync(`/proc/${keeper}/cmdline`).includes("amqp"));
+      assert(!(await Deno.readTextFile(`/proc/${keeper}/cmdline`)).includes("amqp"));
       assertEquals((await run("sem", "release", name, stdout.trim())).code, 0);
       await until("the keeper has ended", () => Promise.resolve(!lives(keeper!)));
     }),
