@@ -34,6 +34,7 @@ export { BrokerAddress } from "./lib/cluster/address.ts";
 export type { ConnectOptions as BrokerConnectOptions } from "./lib/cluster/connection.ts";
 export * from "./lib/cluster/event.ts";
 export type { ClusterLease } from "./lib/cluster/lease.ts";
+export type { ClusterLoan } from "./lib/cluster/loan.ts";
 export * from "./lib/cluster/lock.ts";
 export * from "./lib/cluster/queue.ts";
 export * from "./lib/cluster/semaphore.ts";
