@@ -5,7 +5,7 @@ const { ConcError, InterruptedError, reason, SpawnError, SystemError, UsageError
 
 Deno.test("errors: each class is a ConcError that bears its own name", () => {
   const classes = Object.entries(errors).filter(([name]) => name.endsWith("Error") && name !== "ConcError");
-  assertEquals(classes.length, 10);
+  assertEquals(classes.length, 12);
   for (const [name, value] of classes) {
     const ErrorClass = value as unknown as new (message: string, options: object) => Error;
     const error = new ErrorClass("SIGINT", { exitCode: 127, cause: undefined });

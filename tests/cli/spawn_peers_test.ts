@@ -146,6 +146,10 @@ async function run(
       // The words of a shell that waits are its command line: all of the command runs once each of its processes shows.
       const processes = words(token).join(" ").includes("setsid") ? 3 : 1;
       await eventually("the command runs", () => settled(token, processes));
+      // Until then it is still in the group that the peers end.
+      if (processes > 1) {
+        await eventually("one has a session of its own", () => marked(token).some(leadsSession));
+      }
       // Before it knows the number of what it has started, timeout ends and leaves it.
       await eventually("its parent waits", () => sleeps(child.pid));
       child.kill(sent);
@@ -166,6 +170,15 @@ function settled(token: string, processes: number): boolean {
   const found = marked(token);
   const isAsleep = found.some(({ command }) => command.startsWith("sleep ") || command.includes("/sleep "));
   return found.length >= Math.min(processes, 2) && isAsleep || found.some(({ pid }) => hasChild(pid));
+}
+
+/** Whether a process leads a session: the fourth field behind its name in /proc/PID/stat. */
+function leadsSession({ pid }: { pid: number }): boolean {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ").at(-1)!.split(" ")[3] === String(pid);
+  } catch {
+    return false;
+  }
 }
 
 function sleeps(pid: number): boolean {

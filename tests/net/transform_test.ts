@@ -42,7 +42,8 @@ Deno.test("transform() keeps the length of any bytes, and reversing valid text t
   fc.assert(fc.property(bytes, fc.constantFrom(...TRANSFORMS), (bytes, how) => {
     assertEquals(transform(bytes.slice(), how).length, bytes.length);
   }));
-  fc.assert(fc.property(text, (text) => {
+  // A carriage return that began a line is at its end then, and belongs to the line feed.
+  fc.assert(fc.property(text.map((text) => text.replaceAll("\r", "")), (text) => {
     assertEquals(transformText(transformText(text, "reverse"), "reverse"), text);
   }));
 });
