@@ -31,7 +31,8 @@ the command is ended, if possible before another has it, and conc exits 125;
 or it goes on, with --on-lost warn. If conc is killed there, the lock is free.
 
 --json prints one record of type run: name, command, cause (exit, signal,
-interrupted, lost), exitCode, signal, waitedMs, startedAt, durationMs, stdout, stderr.
+interrupted, lost), exitCode, signal, waitedMs, startedAt, durationMs, stdout,
+stderr.
 If the lock was not had: a record of each holder and waiter (see conc lock
 status), and one of type refused: name, cause (conflict, timeout), exitCode,
 waitedMs.`,

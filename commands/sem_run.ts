@@ -27,12 +27,13 @@ what it leaves in the background is ended with it. If conc is killed, they stay
 held as long as a process of the command lives.
 
 The command has CONC_FENCE in its environment, a number that grows with every
-grant. With a store that is a broker the permits are lost if the connection is: then
-the command is ended, if possible before another has them, and conc exits 125;
-or it goes on, with --on-lost warn. If conc is killed there, the permits are free.
+grant. With a store that is a broker the permits are lost if the connection is:
+then the command is ended, if possible before another has them, and conc exits
+125; or it goes on, with --on-lost warn. If conc is killed there, they are free.
 
 --json prints one record of type run: name, command, cause (exit, signal,
-interrupted, lost), exitCode, signal, waitedMs, startedAt, durationMs, stdout, stderr.
+interrupted, lost), exitCode, signal, waitedMs, startedAt, durationMs, stdout,
+stderr.
 If the permits were not had: a record of each holder and waiter (see conc sem
 status), and one of type refused: name, cause (conflict, timeout), exitCode,
 waitedMs.`,

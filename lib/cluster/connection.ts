@@ -79,7 +79,7 @@ export class BrokerConnection {
     signal?.throwIfAborted();
     const tls = address.tls ? { ca: await authority(address) } : undefined;
     // What is heavy is loaded when somebody calls.
-    const Connection = await loadClient();
+    const { Connection } = await loadClient();
     const client = new Connection({
       hostname: address.host,
       port: address.port,
@@ -207,12 +207,12 @@ export class BrokerConnection {
   }
 }
 
-/** The client. From the bundle of the executable a CommonJS module comes as the default of what is imported. */
-async function loadClient(): Promise<typeof Client> {
-  const module: { Connection?: typeof Client; default?: { Connection: typeof Client } } = await import(
-    "rabbitmq-client"
-  );
-  return module.Connection ?? module.default!.Connection;
+/** The client. It is a CommonJS module, of which a compiled program sees the default export only. */
+async function loadClient(): Promise<{ Connection: typeof Client }> {
+  const client: object = await import("rabbitmq-client");
+  return ("Connection" in client ? client : (client as { default: unknown }).default) as {
+    Connection: typeof Client;
+  };
 }
 
 /**

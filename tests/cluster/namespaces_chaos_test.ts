@@ -84,10 +84,14 @@ hostsTest(
       await end("putter");
       await withStore(BROKER_URL!, async (store) => {
         const queue = await ClusterQueue.open(store, name);
-        await eventually(async () => {
-          const { size, leased } = await queue.status();
-          assertEquals({ size, leased }, { size: 0, leased: 0 });
-        });
+        // As long as it gets less, a busy machine may take its time.
+        for (let left = Infinity; left > 0;) {
+          await eventually(async () => {
+            const { size, leased } = await queue.status();
+            assertLess(size + leased, left);
+            left = size + leased;
+          });
+        }
         await end("worker");
         await queue.delete();
       });
