@@ -103,17 +103,17 @@ export class QueueLayout {
               : { queue: this.items, ...TOKEN_QUEUE },
           );
           await raw.queueDeclare({ queue: this.dead, ...TOKEN_QUEUE });
-          await raw.queueDeclare({ queue: this.taken, ...TOKEN_QUEUE });
+          await raw.queueDeclare({ queue: this.taken, durable: true });
           await raw.exchangeDeclare({ exchange: this.entry, type: "fanout", durable: true });
           await raw.queueBind({ exchange: this.entry, queue: this.items });
         });
         if (limit !== null) {
           await this.gate.make(channel);
-          const room = { ...TOKEN_QUEUE, arguments: { ...TOKEN_QUEUE.arguments, "x-max-length": 1 } };
-          await channel.ask((raw) => raw.queueDeclare({ queue: this.room, ...room }));
+          const last = { "x-max-length": 1 };
+          await channel.ask((raw) => raw.queueDeclare({ queue: this.room, durable: true, arguments: last }));
         }
         await makeExchange(channel, this.roll);
-        await channel.ask((raw) => raw.queueDeclare({ queue: this.members, ...TOKEN_QUEUE }));
+        await channel.ask((raw) => raw.queueDeclare({ queue: this.members, durable: true }));
       },
     });
   }
