@@ -9,7 +9,7 @@ import type { EventOccurrence, EventStatistics, WaitOptions } from "../primitive
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { isThere, makeOnce } from "./creation.ts";
-import { Gate } from "./gate.ts";
+import { Gate, TOKEN_QUEUE } from "./gate.ts";
 import { Inbox } from "./inbox.ts";
 import { Log } from "./log.ts";
 import { addName, namesOf } from "./names.ts";
@@ -204,7 +204,7 @@ export class ClusterEvent implements NamedEvent {
         await addName(connection, "event", this.#name);
         await this.#gate.make(channel);
         await this.#log.make(channel, NEW);
-        await channel.ask((raw) => raw.queueDeclare({ queue: this.#waiting, durable: true }));
+        await channel.ask((raw) => raw.queueDeclare({ queue: this.#waiting, ...TOKEN_QUEUE }));
         // Nothing is sent to it: it says that the event is there.
         await makeExchange(channel, this.#object);
       },
