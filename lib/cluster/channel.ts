@@ -7,9 +7,13 @@
 import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
 import type { Channel, Envelope, ReturnedMessage } from "rabbitmq-client";
-import { ClosedError, SystemError } from "../errors.ts";
+import { ClosedError, SystemError, TimeoutError } from "../errors.ts";
+import { deadline } from "../time/deadline.ts";
 import type { BrokerAddress } from "./address.ts";
-import { hasCode, requestError } from "./broker_error.ts";
+import { hasCode, requestError, UnavailableError } from "./broker_error.ts";
+
+/** How long an answer may take. A broker that has just started leaves some questions unanswered. */
+const ANSWER_LIMIT_MS = 10_000;
 
 /** What became of a message: it is kept; the broker did not take it (its queue is full); there is no such queue. */
 export type PublishResult = "confirmed" | "rejected" | "unroutable";
@@ -73,13 +77,18 @@ export class BrokerChannel {
    * Does something with the client's channel, with errors in our words.
    *
    * @param request What to do.
+   * @throws {UnavailableError} If the broker does not answer within 10 s. The channel is to be closed then.
    * @throws {SystemError} If the broker refuses, or the connection is lost.
    */
   async ask<T>(request: (raw: Channel) => Promise<T>): Promise<T> {
     try {
-      return await request(this.raw);
+      return await deadline(() => request(this.raw), ANSWER_LIMIT_MS);
     } catch (error) {
-      throw this.failure(error);
+      if (!(error instanceof TimeoutError)) throw this.failure(error);
+      const { address, object } = this.#options;
+      throw new UnavailableError(
+        `cannot use ${object}: no answer within 10s from the broker at ${address.hostAndPort}: try again`,
+      );
     }
   }
 
@@ -109,10 +118,10 @@ export class BrokerChannel {
     return this.#returned.delete(messageId) ? "unroutable" : "confirmed";
   }
 
-  /** Closes it. What was delivered and not acknowledged goes back. Never throws. Waits for the broker's answer. */
+  /** Closes it. What was delivered and not acknowledged goes back. Never throws. Waits for the broker's answer, 10 s at most. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    await this.raw.close();
+    await deadline(() => this.raw.close(), ANSWER_LIMIT_MS).catch(() => {});
   }
 
   #closed(): void {

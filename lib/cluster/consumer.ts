@@ -159,14 +159,19 @@ export class ClusterConsumer implements Consumer {
     }
     for (;;) {
       const connection = await store.connection({ signal: this.#end.signal });
+      let channel: BrokerChannel | undefined;
+      let came = 0;
       try {
         await receipts.join(connection);
-        const channel = await connection.channel(layout.what);
+        channel = await connection.channel(layout.what);
         const follower = await layout.log.follow(channel);
         const books = { last: (await follower.first(this.#end.signal)).state };
         const inbox = await Inbox.open(channel, layout.items, {
           prefetch: this.#options.concurrency ?? 1,
-          arrived: receipts.arrived,
+          arrived: () => {
+            came += 1;
+            receipts.arrived();
+          },
         });
         const round = new AbortController();
         follow(round, [this.#end.signal]);
@@ -174,6 +179,9 @@ export class ClusterConsumer implements Consumer {
         this.graceMs = graceOf(connection);
         return this.#flow = { connection, channel, inbox, books, round };
       } catch (error) {
+        // A broker that answers late would send items here that nobody is given.
+        if (channel !== undefined) await closeSoon(channel);
+        receipts.left(came);
         if (!connection.isOpen) continue;
         if (!(error instanceof UnavailableError)) throw layout.gone(error);
         await delay(RETRY_MS, { signal: this.#end.signal });

@@ -9,7 +9,7 @@ import { NotHeldError } from "../errors.ts";
 import type { Delivery } from "../named.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
-import { type Delivered, Inbox } from "./inbox.ts";
+import { closeSoon, type Delivered, Inbox } from "./inbox.ts";
 import { type ItemRecord, readItem, returnsOf } from "./item.ts";
 import type { Book, QueueLayout } from "./queue_layout.ts";
 import { RollCall } from "./roll_call.ts";
@@ -153,7 +153,14 @@ export class Receipts {
 
   async #join(connection: BrokerConnection): Promise<void> {
     await this.#roll.join(connection, this.#share);
-    await Inbox.open(await connection.channel(this.#layout.what), this.#layout.members);
+    const channel = await connection.channel(this.#layout.what);
+    try {
+      await Inbox.open(channel, this.#layout.members);
+    } catch (error) {
+      // A broker that answers late would count us twice.
+      await closeSoon(channel);
+      throw error;
+    }
   }
 
   #watch(channel: BrokerChannel): void {

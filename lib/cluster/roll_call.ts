@@ -9,6 +9,7 @@ import { deadline } from "../time/deadline.ts";
 import { TimeoutError } from "../errors.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
+import { closeSoon } from "./inbox.ts";
 
 /** Who holds, or waits. */
 export interface Part {
@@ -108,7 +109,7 @@ export class RollCall<P extends object = Part> {
 
   async #listen(connection: BrokerConnection): Promise<BrokerChannel> {
     const channel = await connection.channel(this.#what);
-    await channel.ask(async (raw) => {
+    const listening = channel.ask(async (raw) => {
       const { queue } = await raw.queueDeclare({ exclusive: true, autoDelete: true });
       await raw.queueBind({ queue, exchange: this.#exchange });
       await raw.basicConsume({ queue, noAck: true }, ({ replyTo }) => {
@@ -117,6 +118,11 @@ export class RollCall<P extends object = Part> {
         // Who asked may be gone, and the connection may be lost in this moment.
         raw.basicPublish({ routingKey: replyTo }, answer).catch(() => {});
       });
+    });
+    // A broker that answers late would have us answer twice.
+    await listening.catch(async (error) => {
+      await closeSoon(channel);
+      throw error;
     });
     return channel;
   }
