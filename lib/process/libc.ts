@@ -9,7 +9,6 @@ const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x0100_0000;
 const P_PID = 1;
-const RUSAGE_SELF = 0;
 const RUSAGE_CHILDREN = -1;
 const POLLERR = 0x8;
 const O_RDWR = 0o2;
@@ -100,11 +99,6 @@ export function ignoreSignal(number: number): void {
 /** What all children took together that were waited for, whoever waited; undefined where nobody can tell. */
 export function childrenUsage(): KernelUsage | undefined {
   return usageOf(RUSAGE_CHILDREN);
-}
-
-/** What this process took; undefined where nobody can tell. */
-export function ownUsage(): KernelUsage | undefined {
-  return usageOf(RUSAGE_SELF);
 }
 
 /**

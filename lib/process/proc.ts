@@ -122,6 +122,12 @@ export function isGroupOrphaned(): boolean {
   return parent?.sid !== self.sid;
 }
 
+/** The most memory that a process had at a time since it executed its program (VmHWM); undefined if it is gone or nobody can tell. */
+export function peakBytesOf(pid: number): number | undefined {
+  const kib = /^VmHWM:\s*(\d+) kB$/m.exec(readEntry(pid, "status") ?? "")?.[1];
+  return kib === undefined ? undefined : Number(kib) * 1_024;
+}
+
 /**
  * Whether this process ignores a signal, as whoever started it had it do: nohup(1) does so of SIGHUP. Once something listens for it, it
  * does not. False where nobody can tell.

@@ -10,8 +10,8 @@
  * @module
  */
 
-import { childrenUsage, type KernelUsage, ownUsage, watchEnd } from "./libc.ts";
-import { readProcess } from "./proc.ts";
+import { childrenUsage, type KernelUsage, watchEnd } from "./libc.ts";
+import { peakBytesOf, readProcess } from "./proc.ts";
 
 /** What a child took, with those of its children that it waited for. */
 export interface Usage {
@@ -26,6 +26,8 @@ export interface Usage {
   maxRssBytes: number | undefined;
 }
 
+/** How far off the kernel may be, which counts pages for each processor apart. */
+const COUNTING_ERROR_BYTES = 2 ** 20;
 /** More threads than this would take from those that Deno has for files. */
 const WATCHER_LIMIT = 16;
 
@@ -49,7 +51,8 @@ export function measure(pid: number): () => Promise<Usage | undefined> {
     known = nothing();
   }
   unsettled.add(pid);
-  const ownPeakBytes = ownUsage()?.peakBytes ?? Infinity;
+  // Not getrusage(2): its figure is of those, too, who started this process, and may be much larger.
+  const ownPeakBytes = (peakBytesOf(Deno.pid) ?? Infinity) + COUNTING_ERROR_BYTES;
   const watched = watchers < WATCHER_LIMIT ? watch(pid) : Promise.resolve(undefined);
   return async () => {
     const seen = await watched;
