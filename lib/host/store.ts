@@ -9,7 +9,7 @@ import { HeldUpError, SystemError } from "../errors.ts";
 import type { WaitOptions } from "../primitives.ts";
 import { refuse } from "../task/waiters.ts";
 import { bootId, uptimeMs } from "./clock.ts";
-import { describeWriter, heldUp, inTheWay } from "./held_up.ts";
+import { describeWriter, heldUp, inTheWay, writerOf } from "./held_up.ts";
 import { Owners } from "./owner.ts";
 import { createFile, storeError } from "./store_file.ts";
 import { AFTER_REBOOT, APPLICATION_ID, MIGRATIONS } from "./schema.ts";
@@ -47,7 +47,7 @@ const LONGEST_NAP_MS = 5;
 const LONGEST_PAUSE_MS = 25;
 /** How long a program that is to end still tries. */
 const LAST_MS = 5_000;
-/** After that people are told. */
+/** After that people are told who is in the way, if that has been the same process for half of it. */
 const NEWS_MS = 2_000;
 const nap = new Int32Array(new SharedArrayBuffer(4));
 
@@ -145,10 +145,18 @@ export class Store implements Disposable {
       const limitMs = timeoutMs === undefined ? LOCKED_LIMIT_MS : timeoutMs || MOMENT_MS;
       const startMs = performance.now();
       let pauseMs = 1;
+      let lookAtMs = NEWS_MS / 2;
+      let writer: number | undefined;
       do {
         const waitedMs = performance.now() - startMs;
         if (waitedMs >= limitMs) throw timeoutMs ? heldUp(this.path) : inTheWay(this.path, limitMs);
-        if (waitedMs >= NEWS_MS) this.#tellOnce();
+        if (waitedMs >= lookAtMs) {
+          // Where many write it is another one each time.
+          const before = writer;
+          writer = writerOf(this.path);
+          if (writer !== undefined && writer === before) this.#tellOnce();
+          lookAtMs = waitedMs + NEWS_MS / 2;
+        }
         const leftMs = Math.min(pauseMs * (0.5 + Math.random()), limitMs - waitedMs);
         await rest(leftMs, { persistent, signal });
         signal?.throwIfAborted();
