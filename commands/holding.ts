@@ -23,7 +23,7 @@ import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
 import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
 
 /** How long conc stays to give back what it held; after that its own end does. */
-const GIVE_BACK_MS = 5_000;
+const GIVE_BACK_MS = 10_000;
 
 /** The flags of both. */
 export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags & LossFlags;
