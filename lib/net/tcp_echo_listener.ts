@@ -6,6 +6,7 @@
 
 import { reason, SystemError } from "../errors.ts";
 import { type Address, type Endpoint, formatEndpoint } from "./address.ts";
+import { listenError } from "./listen_error.ts";
 import { socketCalls } from "./libc.ts";
 import { type LibcConnection, LibcListener, type Receiver, type Sender } from "./libc_tcp.ts";
 import { Backlog, takeOver } from "./listening_sockets.ts";
@@ -155,28 +156,17 @@ function listenAt(endpoint: Address, { tls, reusePort = false }: ListenOptions):
     const options = { ...endpoint, reusePort };
     return tls === undefined ? Deno.listen(options) : Deno.listenTls({ ...options, ...tls });
   } catch (error) {
-    const text = `cannot listen at ${formatEndpoint(endpoint)}: ${tcpProblem(error)}`;
-    throw new SystemError(text, { cause: error });
+    const text = reason(error);
+    const isIdentity = tls !== undefined &&
+      (/certificate|key/i.test(text) || error instanceof Deno.errors.InvalidData);
+    if (!isIdentity) throw listenError(error, endpoint);
+    throw new SystemError(
+      `cannot listen at ${
+        formatEndpoint(endpoint)
+      }: the certificate or its key cannot be used: ${text}: both must be PEM, and belong together`,
+      { cause: error },
+    );
   }
-}
-
-/** What went wrong, and what to do about it. */
-function tcpProblem(error: unknown): string {
-  if (error instanceof Deno.errors.AddrInUse) {
-    return "the port is in use: choose another, or 0 for one that is free";
-  }
-  if (error instanceof Deno.errors.AddrNotAvailable) {
-    return "this machine has no such address: choose one that it has";
-  }
-  if (error instanceof Deno.errors.PermissionDenied) {
-    return "not permitted: ports below 1024 are for root, choose a higher one";
-  }
-  const text = reason(error);
-  if (/failed to lookup address/i.test(text)) return "unknown host: choose a name or address of this machine";
-  if (/certificate|key/i.test(text) || error instanceof Deno.errors.InvalidData) {
-    return `the certificate or its key cannot be used: ${text}: both must be PEM, and belong together`;
-  }
-  return `${text}: choose another address or port`;
 }
 
 function unixProblem(error: unknown, path: string): string {
