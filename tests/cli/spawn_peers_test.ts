@@ -155,11 +155,12 @@ async function run(
       child.kill(sent);
     }
     const { code } = await child.status;
+    let survivors = marked(token).length;
     if (leaves !== undefined) {
       const what = leaves ? "something of it lives" : "nothing of it lives";
-      await eventually(what, () => marked(token).length > 0 === leaves);
+      await eventually(what, () => (survivors = marked(token).length) > 0 === leaves);
     }
-    return { code, survivors: marked(token).length };
+    return { code, survivors };
   } finally {
     killMarked(token);
   }
