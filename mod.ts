@@ -51,7 +51,7 @@ export { defaultStorePath } from "./lib/host/store_file.ts";
 export type * from "./lib/named.ts";
 export type { Address, Endpoint } from "./lib/net/address.ts";
 export * from "./lib/net/bench.ts";
-export type { FaultOptions } from "./lib/net/faults.ts";
+export type { FaultOptions } from "./lib/net/udp_echo/faults.ts";
 export { type ConnectOptions, TcpClient, type TlsOptions } from "./lib/net/tcp_client.ts";
 export {
   serveTcpEcho,

@@ -7,7 +7,7 @@
 import type { FlagParametersForType } from "@stricli/core";
 import { UsageError } from "../lib/errors.ts";
 import type { BenchOptions } from "../lib/net/bench.ts";
-import { type Gate, parseGates } from "../lib/net/gate.ts";
+import { type Gate, parseGates } from "../lib/net/bench/gate.ts";
 import { type Transform, TRANSFORMS } from "../lib/net/transform.ts";
 import { parseDuration } from "../lib/time/duration.ts";
 import { parseCount, parseRate, parseSize } from "../lib/units.ts";

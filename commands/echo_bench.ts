@@ -8,7 +8,7 @@ import { EitherSignal } from "../lib/abort.ts";
 import { ConnectionError, TimeoutError } from "../lib/errors.ts";
 import { type Endpoint, formatEndpoint } from "../lib/net/address.ts";
 import { type BenchInterval, type BenchOptions, type BenchSummary, percentileMs } from "../lib/net/bench.ts";
-import type { Gate } from "../lib/net/gate.ts";
+import type { Gate } from "../lib/net/bench/gate.ts";
 import { drawHistogram, formatLatency } from "../lib/report/latency.ts";
 import { LiveLine } from "../lib/report/live_line.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";

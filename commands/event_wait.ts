@@ -7,7 +7,7 @@
 import { EitherSignal } from "../lib/abort.ts";
 import { ConcError, InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
 import type { Reach } from "../lib/named.ts";
-import { directoryOf } from "../lib/net/file_changes.ts";
+import { directoryOf } from "../lib/net/probe/file_changes.ts";
 import { causeOf, type Child, type ChildStatus } from "../lib/process/spawn.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import { gather } from "../lib/task/gather.ts";

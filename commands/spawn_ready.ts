@@ -5,7 +5,7 @@
  */
 
 import { UsageError } from "../lib/errors.ts";
-import { directoryOf } from "../lib/net/file_changes.ts";
+import { directoryOf } from "../lib/net/probe/file_changes.ts";
 import { formatDuration } from "../lib/time/duration.ts";
 import { poll } from "../lib/time/poll.ts";
 import type { Context } from "./context.ts";

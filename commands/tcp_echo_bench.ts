@@ -6,7 +6,7 @@
 
 import { parseEndpoint } from "../lib/net/address.ts";
 import { benchTcp } from "../lib/net/bench.ts";
-import { parseGates } from "../lib/net/gate.ts";
+import { parseGates } from "../lib/net/bench/gate.ts";
 import { BENCH_ALIASES, BENCH_FLAGS, BENCH_GATES, type BenchFlags, FAIL_IF } from "./bench_flags.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";

@@ -6,7 +6,7 @@
 
 import { EitherSignal } from "../lib/abort.ts";
 import { UsageError } from "../lib/errors.ts";
-import { type FaultOptions, hasFaults, parseFaultPercent } from "../lib/net/faults.ts";
+import { type FaultOptions, hasFaults, parseFaultPercent } from "../lib/net/udp_echo/faults.ts";
 import {
   LONGEST_DATAGRAM_BYTES,
   serveUdpEcho,

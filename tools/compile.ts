@@ -19,12 +19,12 @@ const PERMISSIONS = ["--allow-all"];
  * than the 200 MiB that a million inputs may take; a smaller one costs such a pool about a tenth of its speed.
  */
 const V8_FLAGS = "--max-semi-space-size=8";
-/** The modules that Workers run. Each becomes a file of its own, which whoever starts it resolves as `./NAME.ts`. */
+/** The modules that Workers run. Each becomes a file of its own, which whoever starts it resolves by its path from there. */
 const WORKERS: readonly string[] = [
   "lib/demo/thread_actor.ts",
-  "lib/net/bench_worker.ts",
-  "lib/net/tcp_echo_thread.ts",
-  "lib/net/udp_worker.ts",
+  "lib/net/bench/worker.ts",
+  "lib/net/tcp_echo/thread.ts",
+  "lib/net/udp_echo/worker.ts",
 ];
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
@@ -118,11 +118,12 @@ async function bundle(directory: string): Promise<string[]> {
 async function resolveWorkers(directory: string): Promise<void> {
   for await (const { name, isFile } of Deno.readDir(directory)) {
     if (!isFile) continue;
-    let text = await Deno.readTextFile(`${directory}/${name}`);
-    for (const path of WORKERS) {
-      text = text.replaceAll(`"./${path.split("/").at(-1)}"`, `"./${bundledName(path)}"`);
-    }
-    await Deno.writeTextFile(`${directory}/${name}`, text);
+    const text = await Deno.readTextFile(`${directory}/${name}`);
+    const resolved = text.replace(/"\.\/([\w/]+\.ts)"/g, (specifier, below) => {
+      const path = WORKERS.find((path) => path.endsWith(`/${below}`));
+      return path === undefined ? specifier : `"./${bundledName(path)}"`;
+    });
+    await Deno.writeTextFile(`${directory}/${name}`, resolved);
   }
 }
 

@@ -9,18 +9,19 @@
 
 import { ConnectionError, SystemError, UsageError } from "../errors.ts";
 import { type Address, addressesOf, type Endpoint, formatEndpoint } from "./address.ts";
-import type { BenchPlan } from "./bench_loop.ts";
-import { runPortableBench } from "./bench_portable.ts";
-import type { BenchInterval, BenchSummary } from "./bench_tally.ts";
-import type { BenchNews, BenchStart } from "./bench_worker.ts";
+import type { BenchPlan } from "./bench/loop.ts";
+import { runPortableBench } from "./bench/portable.ts";
+import type { BenchInterval, BenchSummary } from "./bench/tally.ts";
+import type { BenchNews, BenchStart } from "./bench/worker.ts";
 import { resolve } from "./resolve.ts";
-import { haveSockets, type SocketAddress } from "./sockets.ts";
+import type { SocketAddress } from "./socket/socket_address.ts";
+import { haveSockets } from "./socket/sockets.ts";
 import { connectStream, type TlsOptions } from "./tcp_client.ts";
 import type { Transform } from "./transform.ts";
 import { LONGEST_PAYLOAD } from "./udp_client.ts";
 
-export type { BenchInterval, BenchSummary, Counts } from "./bench_tally.ts";
-export { type Distribution, percentileMs } from "./histogram.ts";
+export type { BenchInterval, BenchSummary, Counts } from "./bench/tally.ts";
+export { type Distribution, percentileMs } from "./bench/histogram.ts";
 
 /** Options of {@link benchTcp} and {@link benchUdp}. */
 export interface BenchOptions {
@@ -201,7 +202,7 @@ async function runInWorker(
   plan: BenchPlan & { address: SocketAddress },
   { signal, interval }: BenchOptions,
 ): Promise<BenchSummary> {
-  const worker = new Worker(import.meta.resolve("./bench_worker.ts"), { type: "module" });
+  const worker = new Worker(import.meta.resolve("./bench/worker.ts"), { type: "module" });
   const stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const { promise, resolve, reject } = Promise.withResolvers<BenchSummary>();
   const abort = () => Atomics.store(stop, 0, 1);

@@ -9,7 +9,7 @@ import { ConcError, ConnectionError, TimeoutError } from "../errors.ts";
 import { deadline } from "../time/deadline.ts";
 import { formatDuration } from "../time/duration.ts";
 import { addressesOf, type Endpoint, formatEndpoint } from "./address.ts";
-import { problem } from "./probe.ts";
+import { problem } from "./problem.ts";
 
 /** Whom to trust when a connection is encrypted. */
 export interface TlsOptions {

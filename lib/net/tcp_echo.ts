@@ -6,7 +6,7 @@
 
 import { UsageError } from "../errors.ts";
 import type { Endpoint } from "./address.ts";
-import { type CountersMemory, TcpEchoCounters, type TcpEchoStatistics } from "./tcp_echo_counters.ts";
+import { type CountersMemory, TcpEchoCounters, type TcpEchoStatistics } from "./tcp_echo/counters.ts";
 import {
   accepting,
   type EchoSockets,
@@ -14,9 +14,9 @@ import {
   fileAt,
   listen,
   type TlsIdentity,
-} from "./tcp_echo_listener.ts";
-import { EchoLoop, type EchoLoopSettings } from "./tcp_echo_loop.ts";
-import { serveFromThreads } from "./tcp_echo_threads.ts";
+} from "./tcp_echo/listener.ts";
+import { EchoLoop, type EchoLoopSettings } from "./tcp_echo/loop.ts";
+import { serveFromThreads } from "./tcp_echo/threads.ts";
 
 export type { TcpEchoStatistics, TlsIdentity };
 

@@ -7,7 +7,7 @@
 import { ConnectionError, TimeoutError, UsageError } from "../errors.ts";
 import { formatDuration } from "../time/duration.ts";
 import { type Address, formatEndpoint } from "./address.ts";
-import { type DatagramSocket, openDatagramSocket } from "./datagram_socket.ts";
+import { type DatagramSocket, openDatagramSocket } from "./socket/datagram_socket.ts";
 import { resolve } from "./resolve.ts";
 import { transform, TRANSFORMS } from "./transform.ts";
 

@@ -9,17 +9,17 @@
 import { EitherSignal } from "../abort.ts";
 import { reason, WorkerDiedError } from "../errors.ts";
 import { type Address, formatEndpoint } from "./address.ts";
-import { type FaultOptions, Faults } from "./faults.ts";
-import { listenError } from "./listen_error.ts";
+import { type FaultOptions, Faults } from "./udp_echo/faults.ts";
+import { listenError } from "./socket/listen_error.ts";
 import type { Transform } from "./transform.ts";
-import { makeCounts, readCounts, type UdpEchoStatistics } from "./udp_counts.ts";
-import { serveDatagrams, type ServeSettings } from "./udp_datagrams.ts";
-import { type BoundSocket, closeUdpSocket, endReceiving, openUdpSocket } from "./udp_libc.ts";
-import type { UdpNotice } from "./udp_replies.ts";
-import { STOP, type UdpWorkerMessage, type UdpWorkerStart } from "./udp_worker_start.ts";
+import { makeCounts, readCounts, type UdpEchoStatistics } from "./udp_echo/counts.ts";
+import { serveDatagrams, type ServeSettings } from "./udp_echo/datagrams.ts";
+import { type BoundSocket, closeUdpSocket, endReceiving, openUdpSocket } from "./socket/udp.ts";
+import type { UdpNotice } from "./udp_echo/replies.ts";
+import { STOP, type UdpWorkerMessage, type UdpWorkerStart } from "./udp_echo/worker_start.ts";
 
-export type { UdpEchoStatistics } from "./udp_counts.ts";
-export type { UdpNotice } from "./udp_replies.ts";
+export type { UdpEchoStatistics } from "./udp_echo/counts.ts";
+export type { UdpNotice } from "./udp_echo/replies.ts";
 
 /** The longest that a datagram can be: the length in its header has 16 bits (RFC 768). */
 export const LONGEST_DATAGRAM_BYTES = 65_535;
@@ -168,7 +168,7 @@ async function serveInWorker(
   { fd, hasAllAddresses }: BoundSocket,
   { signal, killSignal, notice, ...options }: ServeSettings,
 ): Promise<void> {
-  const worker = new Worker(import.meta.resolve("./udp_worker.ts"), { type: "module" });
+  const worker = new Worker(import.meta.resolve("./udp_echo/worker.ts"), { type: "module" });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   worker.onmessage = ({ data }: MessageEvent<UdpWorkerMessage>) => {
     if (data.type === "notice") notice(data.notice);

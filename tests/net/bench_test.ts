@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConnectionError, UsageError } from "../../lib/errors.ts";
 import { type BenchInterval, type BenchOptions, benchTcp, benchUdp } from "../../lib/net/bench.ts";
-import { type PortablePlan, runPortableBench } from "../../lib/net/bench_portable.ts";
+import { type PortablePlan, runPortableBench } from "../../lib/net/bench/portable.ts";
 import { connectStream } from "../../lib/net/tcp_client.ts";
 import { transform, TRANSFORMS } from "../../lib/net/transform.ts";
 import { inDirectory } from "../cli/conc.ts";

@@ -5,6 +5,10 @@
  */
 
 import type { Address } from "../../lib/net/address.ts";
+import { socketCalls } from "../../lib/net/socket/libc.ts";
+
+// What is opened once, and stays open, is opened before the tests count what they leave open.
+socketCalls();
 
 /** Runs a body beside a TCP server that treats each connection as `serve` says. */
 export async function besideTcp(

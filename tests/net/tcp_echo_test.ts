@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { concatBytes } from "../../lib/bytes.ts";
 import { SystemError, UsageError, WorkerDiedError } from "../../lib/errors.ts";
 import type { Address } from "../../lib/net/address.ts";
-import { socketCalls } from "../../lib/net/libc.ts";
+import { socketCalls } from "../../lib/net/socket/libc.ts";
 import { serveTcpEcho, type TcpEchoOptions, type TcpEchoServer } from "../../lib/net/tcp_echo.ts";
-import { TcpEchoCounters } from "../../lib/net/tcp_echo_counters.ts";
-import { serveFromThreads } from "../../lib/net/tcp_echo_threads.ts";
-import { LONGEST_LINE_BYTES } from "../../lib/net/tcp_echo_connection.ts";
+import { TcpEchoCounters } from "../../lib/net/tcp_echo/counters.ts";
+import { serveFromThreads } from "../../lib/net/tcp_echo/threads.ts";
+import { LONGEST_LINE_BYTES } from "../../lib/net/tcp_echo/connection.ts";
 import { type Transform, transform, TRANSFORMS } from "../../lib/net/transform.ts";
 import { eventually, exists, inDirectory } from "../cli/conc.ts";
 

@@ -7,9 +7,9 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SystemError, UsageError, WorkerDiedError } from "../../lib/errors.ts";
 import type { Address } from "../../lib/net/address.ts";
-import { Faults } from "../../lib/net/faults.ts";
-import { DatagramBatches } from "../../lib/net/udp_batch.ts";
-import { makeCounts, readCounts } from "../../lib/net/udp_counts.ts";
+import { Faults } from "../../lib/net/udp_echo/faults.ts";
+import { DatagramBatches } from "../../lib/net/udp_echo/batches.ts";
+import { makeCounts, readCounts } from "../../lib/net/udp_echo/counts.ts";
 import {
   serveUdpEcho,
   type UdpEchoOptions,
@@ -17,7 +17,8 @@ import {
   type UdpEchoStatistics,
   type UdpNotice,
 } from "../../lib/net/udp_echo.ts";
-import { closeUdpSocket, openUdpSocket, udpCalls } from "../../lib/net/udp_libc.ts";
+import { socketCalls } from "../../lib/net/socket/libc.ts";
+import { closeUdpSocket, openUdpSocket } from "../../lib/net/socket/udp.ts";
 
 const DEADLINE_MS = 10_000;
 const haveIpv6 = canListen("::1");
@@ -124,7 +125,7 @@ function assertBalanced(statistics: UdpEchoStatistics): void {
   assertEquals(datagramsOut + errors, datagramsIn - ignored - dropped - overflowed + duplicated);
 }
 
-const haveLibc = udpCalls() !== undefined;
+const haveLibc = socketCalls() !== undefined;
 
 for (const backend of ["libc", "deno"] as const) {
   const test = (name: string, fn: () => Promise<void>, { ignore = false } = {}) =>
