@@ -37,8 +37,8 @@ export class DatagramLinks implements Links {
   keep(nowMs: number): void {
     if (!this.#isOpen) this.#open();
     for (const [slot, flow] of this.#flows.entries()) {
-      // What has come is not lost, though we, who may have been stopped, have not looked at it.
-      for (let i = 0; i < MOST_AT_ONCE && flow.isOverdue(nowMs) && this.#pull(slot, nowMs); i++);
+      // What has come is not lost, though we, who may have been stopped, have not looked at it. Among it are replies to what was sent since.
+      for (let i = 0; i < MOST_AT_ONCE && flow.isOverdue(nowMs) && this.#pull(slot, performance.now()); i++);
       flow.expire(nowMs);
       if (flow.hasRoom) this.onReady(slot);
     }
