@@ -51,7 +51,6 @@ export { defaultStorePath } from "./lib/host/store_file.ts";
 export type * from "./lib/named.ts";
 export type { Address, Endpoint } from "./lib/net/address.ts";
 export * from "./lib/net/bench.ts";
-export type { FaultOptions } from "./lib/net/udp_echo/faults.ts";
 export { type ConnectOptions, TcpClient, type TlsOptions } from "./lib/net/tcp_client.ts";
 export {
   serveTcpEcho,
@@ -70,6 +69,7 @@ export {
   type UdpEchoStatistics,
   type UdpNotice,
 } from "./lib/net/udp_echo.ts";
+export type { FaultOptions } from "./lib/net/udp_echo/faults.ts";
 export type * from "./lib/primitives.ts";
 export * from "./lib/task/event.ts";
 export * from "./lib/task/gather.ts";

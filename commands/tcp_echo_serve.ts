@@ -4,9 +4,9 @@
  * @module
  */
 
-import { reason, SystemError, UsageError } from "../lib/errors.ts";
+import { reason, UsageError } from "../lib/errors.ts";
 import { type Endpoint, parseEndpoint } from "../lib/net/address.ts";
-import { serveTcpEcho, type TcpEchoStatistics, type TlsIdentity } from "../lib/net/tcp_echo.ts";
+import { MOST_THREADS, serveTcpEcho, type TcpEchoStatistics, type TlsIdentity } from "../lib/net/tcp_echo.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
 import { parseByteRate, parseCount } from "../lib/units.ts";
@@ -29,8 +29,6 @@ type TcpServeFlags = ServeFlags & {
   tlsKey?: string;
 };
 
-const MOST_THREADS = 256;
-
 export default command<TcpServeFlags>({
   brief: "Send back what clients send, all of them at once",
   description: `The echo of RFC 862; the bytes come back as they were, or as -t says. upper and
@@ -51,7 +49,7 @@ files, the server speaks TLS.
 The first SIGINT, SIGTERM or SIGHUP stops new clients. Those that are there may
 go on for --drain; then each gets the echo of all that it had sent, and is
 closed. The second signal ends at once. Exit code: 128+N after signal N; 125 if
-it cannot listen, or a file cannot be read.
+it cannot listen.
 
 --json prints a record of type listening: address, host, port (or path), pid,
 at; one of type notice for each thing that it cannot do at the moment: message,
@@ -187,7 +185,6 @@ async function runServe(context: Context, flags: TcpServeFlags & CommonFlags): P
   return exitCodeOf(interrupts.first.reason);
 }
 
-/** Each thread takes tens of MiB: a slip of the finger is not to take all memory. */
 function parseThreads(text: string): number {
   const threads = parseCount(text, 1);
   if (threads <= MOST_THREADS) return threads;
@@ -215,7 +212,9 @@ async function readPem(path: string, what: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
-    throw new SystemError(`cannot read the ${what} '${path}': ${reason(error)}: name a PEM file`);
+    throw new UsageError(`cannot read the ${what} '${path}': ${reason(error)}: name a PEM file`, {
+      cause: error,
+    });
   }
 }
 

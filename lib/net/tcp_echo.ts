@@ -20,13 +20,16 @@ import { serveFromThreads } from "./tcp_echo/threads.ts";
 
 export type { TcpEchoStatistics, TlsIdentity };
 
+/** Each thread takes tens of MiB: a slip of the finger is not to take all memory. */
+export const MOST_THREADS = 256;
+
 /** Options of {@link serveTcpEcho}. */
 export interface TcpEchoOptions extends Partial<EchoLoopSettings> {
   /** Ends the server in order: it accepts no more, and what is open has `drainMs` to finish. */
   signal: AbortSignal;
   /** Ends the server at once. Default: never. */
   killSignal?: AbortSignal;
-  /** How many Workers serve. Default 1: none, this event loop serves. */
+  /** How many Workers serve, up to {@link MOST_THREADS}. Default 1: none, this event loop serves. */
   threads?: number;
   /** How many connections are open at most; whoever comes then waits in the backlog of the system. Default 1,024. */
   maximumConnections?: number;
@@ -70,7 +73,7 @@ const DEFAULTS: EchoLoopSettings = {
  * complete, and may have 1 MiB), `delayMs` (0) and `bytesPerSecond` (Infinity) of each connection, `idleTimeoutMs` (5 minutes), `noDelay`
  * (true), `drainMs` (5 seconds), and the rest of {@link TcpEchoOptions}.
  * @throws {SystemError} If it cannot listen there.
- * @throws {UsageError} If a Unix socket is to have threads or TLS.
+ * @throws {UsageError} If a Unix socket is to have threads or TLS, or the certificate or its key cannot be used.
  * @throws {RangeError} If a number is out of its range.
  *
  * @example
@@ -152,9 +155,13 @@ function check(
     maximumConnections: number;
   },
 ): void {
-  for (const [name, value] of Object.entries({ threads, maximumConnections })) {
-    if (Number.isSafeInteger(value) && value >= 1) continue;
-    throw new RangeError(`cannot serve as '${name}' must be a whole number from 1: received ${value}`);
+  if (!(Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS)) {
+    const range = `a whole number from 1 to ${MOST_THREADS}`;
+    throw new RangeError(`cannot serve as 'threads' must be ${range}: received ${threads}`);
+  }
+  if (!(Number.isSafeInteger(maximumConnections) && maximumConnections >= 1)) {
+    const received = `received ${maximumConnections}`;
+    throw new RangeError(`cannot serve as 'maximumConnections' must be a whole number from 1: ${received}`);
   }
   for (const [name, value] of Object.entries({ bytesPerSecond, idleTimeoutMs })) {
     if (value > 0) continue;

@@ -353,8 +353,9 @@ Deno.test("a server says why it cannot listen, and what to do", async () => {
     assertMatch(error.message, expected);
   }
   const tls = { cert: "no certificate", key: "no key" };
-  await assertRejects(() => serveTcpEcho(LOOPBACK, { signal, tls }), SystemError, "cannot be used");
+  await assertRejects(() => serveTcpEcho(LOOPBACK, { signal, tls }), UsageError, "cannot be used");
   await assertRejects(() => serveTcpEcho(LOOPBACK, { signal, threads: 0 }), RangeError);
+  await assertRejects(() => serveTcpEcho(LOOPBACK, { signal, threads: 257 }), RangeError, "from 1 to 256");
   await assertRejects(() => serveTcpEcho(LOOPBACK, { signal, idleTimeoutMs: 0 }), RangeError);
   await assertRejects(() => serveTcpEcho(LOOPBACK, { signal, delayMs: NaN }), RangeError);
 });

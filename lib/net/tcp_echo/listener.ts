@@ -4,7 +4,7 @@
  * @module
  */
 
-import { reason, SystemError } from "../../errors.ts";
+import { reason, SystemError, UsageError } from "../../errors.ts";
 import { type Address, type Endpoint, formatEndpoint } from "../address.ts";
 import { listenError } from "../socket/listen_error.ts";
 import { socketCalls } from "../socket/libc.ts";
@@ -46,6 +46,7 @@ export interface ListenOptions {
  *
  * @param endpoint Where; port 0 is one that is free.
  * @throws {SystemError} If that is not possible.
+ * @throws {UsageError} If the certificate or its key cannot be used.
  */
 export async function listen(endpoint: Endpoint, options: ListenOptions = {}): Promise<Deno.Listener> {
   if (!("path" in endpoint)) return listenAt(endpoint, options);
@@ -160,7 +161,7 @@ function listenAt(endpoint: Address, { tls, reusePort = false }: ListenOptions):
     const isIdentity = tls !== undefined &&
       (/certificate|key/i.test(text) || error instanceof Deno.errors.InvalidData);
     if (!isIdentity) throw listenError(error, endpoint);
-    throw new SystemError(
+    throw new UsageError(
       `cannot listen at ${
         formatEndpoint(endpoint)
       }: the certificate or its key cannot be used: ${text}: both must be PEM, and belong together`,
