@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EitherSignal } from "../lib/abort.ts";
 import { reason, UsageError } from "../lib/errors.ts";
 import { type Endpoint, parseEndpoint } from "../lib/net/address.ts";
 import { MOST_THREADS, serveTcpEcho, type TcpEchoStatistics, type TlsIdentity } from "../lib/net/tcp_echo.ts";
@@ -150,8 +151,8 @@ async function runServe(context: Context, flags: TcpServeFlags & CommonFlags): P
   const { idleTimeout, drain: drainMs } = flags;
   await using announcement = await Announcement.open(context, flags);
   using interrupts = new Interrupts();
-  const kill = new AbortController();
-  interrupts.second.addEventListener("abort", () => kill.abort(), { once: true });
+  const failure = new AbortController();
+  using kill = new EitherSignal(interrupts.second, failure.signal);
   const startMs = context.monotonic();
   const server = await serveTcpEcho(endpoint, {
     ...{ transform: flags.transform, line: flags.line, noDelay: flags.noDelay, drainMs, tls },
@@ -160,15 +161,8 @@ async function runServe(context: Context, flags: TcpServeFlags & CommonFlags): P
     bytesPerSecond: flags.limitRate ?? Infinity,
     signal: interrupts.first,
     killSignal: kill.signal,
-    notice: (text) => void notify(context, flags, text).catch(() => {}),
+    notice: (text) => void notify(context, flags, text).catch((error) => failure.abort(error)),
   });
-  try {
-    await announcement.make(server.endpoint);
-  } catch (error) {
-    kill.abort();
-    await server.ended;
-    throw error;
-  }
   interrupts.first.addEventListener("abort", () => {
     const { open } = server.statistics();
     if (open === 0 || flags.quiet || flags.json) return;
@@ -179,7 +173,15 @@ async function runServe(context: Context, flags: TcpServeFlags & CommonFlags): P
     )
       .catch(() => {});
   }, { once: true });
-  await server.ended;
+  try {
+    await announcement.make(server.endpoint);
+    await server.ended;
+    failure.signal.throwIfAborted();
+  } finally {
+    // A server of which nothing can be said is not to go on.
+    failure.abort();
+    await server.ended;
+  }
   const durationMs = context.monotonic() - startMs;
   await summarize(context, { flags, statistics: server.statistics(), interrupts, durationMs });
   return exitCodeOf(interrupts.first.reason);

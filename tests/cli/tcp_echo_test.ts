@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { conc, eventually, exists, inDirectory, records, type Running, start } from "./conc.ts";
+import { conc, eventually, exists, inDirectory, records, type Running, shell, start } from "./conc.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -129,6 +129,31 @@ Deno.test("tcp-echo serve waits when it is short of file descriptors, says so on
     assertEquals(stderr.match(/Too many open files/g)?.length, 1, stderr);
   });
 });
+
+Deno.test(
+  `tcp-echo serve ends when it has something to say, and its reader is gone${
+    await has("prlimit") ? "" : " (prlimit is missing)"
+  }`,
+  { ignore: !await has("prlimit") },
+  async () => {
+    await inDirectory(async (cwd) => {
+      const reader = "{ head -n 1 > first; exec < /dev/null; echo > gone; }";
+      const serve = "{ conc tcp-echo serve --json --port-file port; echo $? >&2; }";
+      const running = shell(`${serve} | ${reader}`, { cwd });
+      await eventually("its reader is gone", () => exists(`${cwd}/gone`));
+      const [listening] = records(await Deno.readTextFile(`${cwd}/first`));
+      const limit = ["--pid", String(listening!.pid), "--nofile=30:30"];
+      assert((await new Deno.Command("prlimit", { args: limit }).output()).success);
+      const port = Number(listening!.port);
+      const open = await Promise.all(
+        Array.from({ length: 40 }, () => Deno.connect({ hostname: "127.0.0.1", port })),
+      );
+      assertEquals((await running).stderr, "141\n");
+      for (const connection of open) connection.close();
+      assert(!exists(`${cwd}/port`));
+    });
+  },
+);
 
 Deno.test(
   `tcp-echo serve speaks TLS, and a client that does not is no trouble${
