@@ -21,8 +21,9 @@ When it has ended, by itself, by --timeout or by a signal to conc, so has all
 that it started, in whatever group or session: asked with SIGTERM first, killed
 after --kill-after. Orphans are adopted and reaped, so conc can be pid 1.
 SIGINT, SIGTERM and SIGHUP (but under nohup) end it, a second one kills at once;
-all other signals go to the command alone. SIGTSTP stops conc with it, if a
-shell is there to continue them, SIGCONT continues both.
+if it had to be killed, the exit code is 128+N of the first. All other signals
+go to the command alone. SIGTSTP stops conc with it, if a shell is there to
+continue them, SIGCONT continues both.
 
 --timeout is for each run. Exit code: 124, or 137 if it had to be killed, as
 with timeout(1), whose --preserve-status has no equal here: --json and --report

@@ -5,7 +5,7 @@
  */
 
 import { EitherSignal } from "../lib/abort.ts";
-import { InterruptedError, SystemError } from "../lib/errors.ts";
+import { SystemError } from "../lib/errors.ts";
 import { ChildRun } from "../lib/jobs/child_run.ts";
 import { Supervisor } from "../lib/jobs/supervisor.ts";
 import type { Take } from "../lib/process/capture.ts";
@@ -16,7 +16,7 @@ import { endAllDescendants } from "../lib/process/terminate.ts";
 import { type JsonRecord, ndjson } from "../lib/report/ndjson.ts";
 import type { Context } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
-import { FAILURE, SUCCESS } from "./exit_code.ts";
+import { exitCodeOf, FAILURE, SUCCESS } from "./exit_code.ts";
 import type { Interrupts } from "./interrupt.ts";
 import type { SpawnFlags } from "./spawn_flags.ts";
 import type { RunOutput, SpawnOutput } from "./spawn_output.ts";
@@ -76,12 +76,14 @@ export class Group {
 
   /** Runs them all, and says what became of them. */
   async run(): Promise<number> {
-    const { interrupts, flags } = this.#options;
+    const { flags, interrupts } = this.#options;
     const startMs = this.#context.monotonic();
     const ends = await this.#runAll();
     const failed = ends.filter((status) => !succeeded(status)).length;
-    const exitCode = this.#count === 1 ? ends[0]!.exitCode : failed > 0 ? FAILURE : SUCCESS;
-    const interruption = interrupts.first.reason;
+    const isOne = this.#count === 1;
+    const isStopped = !isOne && interrupts.first.aborted;
+    const joined = isStopped ? exitCodeOf(interrupts.first.reason) : failed > 0 ? FAILURE : SUCCESS;
+    const exitCode = isOne ? ends[0]!.exitCode : joined;
     if (flags.json) {
       await this.#context.stdout.write(ndjson({
         type: "summary",
@@ -90,9 +92,7 @@ export class Group {
         durationMs: Math.round((this.#context.monotonic() - startMs) * 1_000) / 1_000,
       }));
     }
-    if (this.#count === 1) return exitCode;
-    if (interruption instanceof InterruptedError) throw interruption;
-    if (failed > 0) await this.#options.tell(`${failed} of ${this.#count} failed`);
+    if (!isOne && !isStopped && failed > 0) await this.#options.tell(`${failed} of ${this.#count} failed`);
     return exitCode;
   }
 

@@ -6,7 +6,7 @@
  */
 
 import { InterruptedError, SpawnError } from "../errors.ts";
-import { succeeded, TIMED_OUT } from "../process/exit_status.ts";
+import { signalNumber, succeeded, TIMED_OUT } from "../process/exit_status.ts";
 import { foregroundGroup } from "../process/proc.ts";
 import type { ChildStatus } from "../process/spawn.ts";
 import type { EndOptions } from "../process/terminate.ts";
@@ -34,7 +34,10 @@ export interface SupervisedEnd<R> {
   /** When it started, in milliseconds since the epoch. */
   startedAtMs: number;
   durationMs: number;
-  /** Its exit code is 124 if its time ran out, unless it had to be killed: then 137, as timeout(1) says it. */
+  /**
+   * Its exit code is 124 if its time ran out, unless it had to be killed: then 137, as timeout(1) says it. If it had to be killed after signal
+   * N to this process, it is 128+N.
+   */
   status: ChildStatus;
   /** Why it did not start. */
   error: SpawnError | undefined;
@@ -165,9 +168,7 @@ export class Supervisor<R extends SupervisedRun> {
         await this.#end(run, "cancelled");
         throw error;
       });
-      return status.cause === "timeout" && status.signal !== "SIGKILL"
-        ? { ...status, exitCode: TIMED_OUT }
-        : status;
+      return { ...status, exitCode: exitCodeOf(status, signal?.reason) };
     } finally {
       signal?.removeEventListener("abort", interrupt);
     }
@@ -198,4 +199,12 @@ export class Supervisor<R extends SupervisedRun> {
     this.#delayMs = isNew ? backoff.minMs : Math.min(this.#delayMs * 2, backoff.maxMs);
     return this.#delayMs;
   }
+}
+
+/** What a run counts as, whose process ended so; `reason` is why the supervisor was stopped. */
+function exitCodeOf({ exitCode, signal, cause }: ChildStatus, reason: unknown): number {
+  const isKilled = signal === "SIGKILL";
+  if (cause === "timeout" && !isKilled) return TIMED_OUT;
+  const isStopped = cause === "interrupted" && isKilled && reason instanceof InterruptedError;
+  return isStopped ? 128 + signalNumber(reason.signal) : exitCode;
 }

@@ -156,7 +156,8 @@ export function exists(path: string): boolean {
 
 /** The process id that a command has written to the file `pid` of a directory, once it has. */
 export function pidIn(cwd: string): Promise<number> {
-  return eventually("it runs", () => exists(`${cwd}/pid`) && Number(Deno.readTextFileSync(`${cwd}/pid`)));
+  const path = `${cwd}/pid`;
+  return eventually("it runs", () => (exists(path) && Number(Deno.readTextFileSync(path))) || undefined);
 }
 
 /** Whether a process lives; a zombie does not. */

@@ -57,8 +57,8 @@ function makePlan(random: () => number): Plan {
 /** Every exit code that the help allows for a plan. */
 function documented({ exitCodes, flags, signals }: Plan): number[] {
   const sent = ["SIGTERM", ...signals.map(({ signal }) => signal)].map((name) => 128 + signalNumber(name));
-  const timeout = flags.includes("--timeout") ? [124] : [];
-  return [...exitCodes, ...sent, ...timeout, 128 + signalNumber("SIGKILL")];
+  const timeout = flags.includes("--timeout") ? [124, 137] : [];
+  return [...exitCodes, ...sent, ...timeout];
 }
 
 function pause(ms: number): Promise<void> {

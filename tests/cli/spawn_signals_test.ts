@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { CONC, conc, eventually, exists, inDirectory, lives, pidIn } from "./conc.ts";
+import { CONC, conc, eventually, exists, inDirectory, lives, pidIn, records, start } from "./conc.ts";
 
 const isLinux = Deno.build.os === "linux";
 
@@ -83,6 +83,32 @@ Deno.test({
     assertEquals(await outputOf(immune), { code: 6, stderr: "" });
   },
 });
+
+for (const flags of [[], ["-n", "2"]]) {
+  Deno.test({
+    name: `conc spawn ${flags.join(" ")} exits 128+N after signal N, also if it had to kill what it runs`,
+    ignore: !isLinux,
+    async fn() {
+      await inDirectory(async (cwd) => {
+        const script = 'trap "" TERM; echo $$ > pid.{#}; while :; do sleep 0.02; done';
+        const args = ["spawn", ...flags, "-k", "50ms", "--json", "sh", "-c", script];
+        const running = start(args, { cwd });
+        const pids = flags.length === 0 ? ["pid.{#}"] : ["pid.1", "pid.2"];
+        await eventually("all ignore it", () => pids.every((name) => exists(`${cwd}/${name}`)));
+        running.kill("SIGTERM");
+        const { code, stdout } = await running.result();
+        assertEquals(code, 143);
+        const ends = records(stdout);
+        assertEquals(ends.map(({ exitCode }) => exitCode), ends.map(() => 143));
+        const runs = ends.filter(({ type }) => type === "run");
+        assertEquals(
+          runs.map(({ cause, signal }) => [cause, signal]),
+          pids.map(() => ["interrupted", "SIGKILL"]),
+        );
+      });
+    },
+  });
+}
 
 /** Whether env(1) can set what a signal does to what it starts. */
 async function ignoresOf(signal: string): Promise<boolean> {
