@@ -18,6 +18,8 @@ const NUMBER_DIGITS = 10;
 const CONNECTION_DIGITS = 5;
 const FIRST_PRINTABLE = 32;
 const PRINTABLE = 95;
+/** So much is drawn, and comes again and again. As it is a prime number, blocks of a buffer that change places differ. */
+const PERIOD_BYTES = 65_521;
 
 /** See {@link Messages}. */
 export interface MessageShape {
@@ -172,7 +174,9 @@ function padded(sizeBytes: number): Uint8Array<ArrayBuffer> {
 function fill(bytes: Uint8Array, { how, connection }: { how: Transform; connection: number }): void {
   const random = seededRandom(connection);
   const [first, count] = how === "none" ? [0, 256] : [FIRST_PRINTABLE, PRINTABLE];
-  for (let i = 0; i < bytes.length; i++) bytes[i] = first + Math.floor(random() * count);
+  const drawn = Math.min(bytes.length, PERIOD_BYTES);
+  for (let i = 0; i < drawn; i++) bytes[i] = first + Math.floor(random() * count);
+  for (let filled = drawn; filled < bytes.length; filled *= 2) bytes.copyWithin(filled, 0, filled);
 }
 
 /** Adds 1 to a number. Mostly the last digit alone changes. */

@@ -59,3 +59,15 @@ Deno.test("Messages count on when their digits overflow", () => {
   }
   assert(messages.numbers === 100);
 });
+
+Deno.test("Messages take no long reply of which two blocks have changed places", () => {
+  for (const blockBytes of [2 ** 12, 2 ** 16, 2 ** 18]) {
+    const messages = new Messages({ sizeBytes: 2 ** 20, transform: "none" }, 0);
+    const reply = messages.next().slice();
+    const [one, other] = [reply.slice(blockBytes, 2 * blockBytes), reply.slice(-2 * blockBytes, -blockBytes)];
+    assertEquals(messages.check(reply, reply.length), 1);
+    reply.set(other, blockBytes);
+    reply.set(one, reply.length - 2 * blockBytes);
+    assertEquals(messages.check(reply, reply.length), 0);
+  }
+});
