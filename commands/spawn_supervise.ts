@@ -75,7 +75,7 @@ async function openPidfile(path: string): Promise<Disposable> {
 
 async function openLog(path: string, failed: (text: string) => Promise<void>): Promise<LogFile> {
   const { LogFile } = await import("../lib/report/log_file.ts");
-  return new LogFile(path, { failed: (text) => void failed(text).catch(() => {}) });
+  return new LogFile(path, { failed: (text) => failed(text).catch(() => {}) });
 }
 
 async function outputFor(

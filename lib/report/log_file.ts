@@ -5,6 +5,7 @@
  */
 
 import { reason, SystemError } from "../errors.ts";
+import type { Awaitable } from "../primitives.ts";
 import type { ByteSink } from "./output.ts";
 
 /**
@@ -26,17 +27,17 @@ import type { ByteSink } from "./output.ts";
 export class LogFile implements ByteSink, Disposable {
   readonly #path: string;
   readonly #file: Deno.FsFile;
-  readonly #failed: (text: string) => void;
+  readonly #failed: (text: string) => Awaitable<unknown>;
   #hasFailed = false;
 
   /**
    * Opens the file, and makes it if it is not there.
    *
    * @param path The file.
-   * @param options `failed`: told, once, that something is lost.
+   * @param options `failed`: told, once, that something is lost; the write settles when it has. It must not throw.
    * @throws {SystemError} If it cannot be opened.
    */
-  constructor(path: string, { failed }: { failed: (text: string) => void }) {
+  constructor(path: string, { failed }: { failed: (text: string) => Awaitable<unknown> }) {
     this.#path = path;
     this.#failed = failed;
     try {
@@ -54,7 +55,9 @@ export class LogFile implements ByteSink, Disposable {
       if (this.#hasFailed) return bytes.length;
       // First: who is told may write to this very file.
       this.#hasFailed = true;
-      this.#failed(`cannot write the log '${this.#path}': ${reason(error)}: what was to go there is lost`);
+      await this.#failed(
+        `cannot write the log '${this.#path}': ${reason(error)}: what was to go there is lost`,
+      );
     }
     return bytes.length;
   }

@@ -29,6 +29,21 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "LogFile.write() settles when it was said that something is lost, so that nobody ends before",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const told = Promise.withResolvers<void>();
+    using log = new LogFile("/dev/full", { failed: () => told.promise });
+    let isWritten = false;
+    const written = log.write(new Uint8Array(1)).then(() => isWritten = true);
+    for (let n = 0; n < 5; n++) await new Promise((resolve) => setTimeout(resolve));
+    assertEquals(isWritten, false);
+    told.resolve();
+    await written;
+  },
+});
+
 Deno.test("LogFile says at once what cannot be opened", () => {
   assertThrows(
     () => new LogFile("/no/such/log", { failed }),
