@@ -9,6 +9,7 @@ import { TaskLock } from "../task/lock.ts";
 import { hasCode } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
+import { makeExchange } from "./roll_call.ts";
 
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 200;
@@ -19,9 +20,9 @@ export interface Creation {
   what: string;
   /** Its name at the broker. */
   object: string;
-  /** What is declared last: the object is there if this is. Rejects if it is not. */
-  find: (channel: BrokerChannel) => Promise<unknown>;
-  /** Makes everything, whatever of it an earlier attempt left, and what `find` looks for last. */
+  /** The exchange that is declared last: the object is there if this is. */
+  mark: string;
+  /** Makes everything else, whatever of it an earlier attempt left. */
   make: (channel: BrokerChannel, connection: BrokerConnection) => Promise<void>;
 }
 
@@ -30,9 +31,6 @@ const makers = new WeakMap<BrokerConnection, Map<string, TaskLock>>();
 
 /**
  * Makes an object unless it is there.
- *
- * RabbitMQ 3.10 writes down that it keeps a queue up to half a second after it has said so: if it is killed meanwhile (a clean stop is harmless), it
- * makes the queue anew, without what was in it. An object that was made in that moment is to be deleted.
  *
  * Cancel safety: what was begun is begun again by the next one.
  *
@@ -46,6 +44,7 @@ export async function makeOnce(connection: BrokerConnection, creation: Creation)
   return await exclusively(connection, creation, async (channel) => {
     if (await isThere(connection, creation)) return false;
     await creation.make(channel, connection);
+    await makeExchange(channel, creation.mark);
     return true;
   });
 }
@@ -107,11 +106,11 @@ async function lone(
 /** Whether an object is there. */
 export async function isThere(
   connection: BrokerConnection,
-  { what, find }: Pick<Creation, "what" | "find">,
+  { what, mark }: Pick<Creation, "what" | "mark">,
 ): Promise<boolean> {
   const channel = await connection.channel(what);
   try {
-    await find(channel);
+    await channel.raw.exchangeDeclare({ exchange: mark, passive: true });
     return true;
   } catch (error) {
     if (!hasCode(error, "NOT_FOUND")) throw channel.failure(error);

@@ -9,11 +9,11 @@ import type { EventOccurrence, EventStatistics, WaitOptions } from "../primitive
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { isThere, makeOnce } from "./creation.ts";
-import { Gate, TOKEN_QUEUE } from "./gate.ts";
+import { Gate } from "./gate.ts";
 import { Inbox } from "./inbox.ts";
 import { Log } from "./log.ts";
 import { addName, namesOf } from "./names.ts";
-import { findExchange, makeExchange } from "./roll_call.ts";
+import { makeQuorumQueues } from "./quorum_queue.ts";
 import { type ClusterStore, objectName } from "./store.ts";
 import { checkLimit, doSoon, timedOut, waitAcross } from "./wait.ts";
 
@@ -199,23 +199,23 @@ export class ClusterEvent implements NamedEvent {
     await makeOnce(connection, {
       what: this.#what,
       object: this.#object,
-      find: (channel) => findExchange(channel, this.#object),
+      mark: this.#object,
       make: async (channel) => {
         await addName(connection, "event", this.#name);
-        await this.#gate.make(channel);
+        const queues = [{ queue: this.#gate.queue }, { queue: this.#waiting }];
+        await makeQuorumQueues(channel, this.#object, queues);
+        await this.#gate.open(channel);
         await this.#log.make(channel, NEW);
-        await channel.ask((raw) => raw.queueDeclare({ queue: this.#waiting, ...TOKEN_QUEUE }));
-        // Nothing is sent to it: it says that the event is there.
-        await makeExchange(channel, this.#object);
       },
     });
   }
 
   /** How it stands. One that is not there is not made. */
   #look(): Promise<EventStatistics & { since: number }> {
-    const found = { what: this.#what, find: (channel: BrokerChannel) => findExchange(channel, this.#object) };
     return doSoon(this.#store, async (connection) => {
-      if (!await isThere(connection, found)) return { ...statisticsOf(NEW, 0), since: 0 };
+      if (!await isThere(connection, { what: this.#what, mark: this.#object })) {
+        return { ...statisticsOf(NEW, 0), since: 0 };
+      }
       const channel = await connection.channel(this.#what);
       try {
         const waiting = await this.#countWaiting(channel);

@@ -7,18 +7,6 @@
 import type { BrokerChannel } from "./channel.ts";
 import { type Delivered, Inbox } from "./inbox.ts";
 
-/**
- * How often a token may pass before the broker throws it away: never, as far as anybody lives to see. Without a limit brokers from 4.0 on
- * do so after 20 times; with -1 those before 4.0 at once.
- */
-const DELIVERY_LIMIT = Number.MAX_SAFE_INTEGER;
-
-/** How a queue is declared whose messages are tokens: on most of the nodes that keep it, or not at all. */
-export const TOKEN_QUEUE = {
-  durable: true,
-  arguments: { "x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT },
-} as const;
-
 const TOKEN = new TextEncoder().encode("token");
 /** Above that of everybody who waits: whoever gives a token back for a moment gets it again. */
 const RENEWAL_PRIORITY = 10;
@@ -30,17 +18,15 @@ const RENEWAL_PRIORITY = 10;
  * channel, puts it back; nothing polls. {@link Pass.count} grows with every pass.
  */
 export class Gate {
-  /** The queue that the token is in. */
+  /** The queue that the token is in: a quorum queue. */
   readonly queue: string;
 
   constructor(queue: string) {
     this.queue = queue;
   }
 
-  /** Makes it, or makes it anew; only who creates the object that it belongs to, before anybody uses it. */
-  async make(channel: BrokerChannel): Promise<void> {
-    await channel.ask((raw) => raw.queueDeclare({ queue: this.queue, ...TOKEN_QUEUE }));
-    await channel.ask((raw) => raw.queuePurge(this.queue));
+  /** Opens it, once its queue is made; only who makes the object that it belongs to. */
+  async open(channel: BrokerChannel): Promise<void> {
     await channel.publish({ routingKey: this.queue }, TOKEN);
   }
 

@@ -96,7 +96,7 @@ export async function isEmpty(
 ): Promise<boolean> {
   const channel = await connection.channel(layout.what);
   try {
-    return await sizeOf(connection, { layout, book, channel }) === 0;
+    return await sizeOf(channel, { layout, book }) === 0;
   } finally {
     await channel.close();
   }

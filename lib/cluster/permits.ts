@@ -13,7 +13,8 @@ import { exclusively, makeOnce } from "./creation.ts";
 import { Gate, type Pass } from "./gate.ts";
 import { Log } from "./log.ts";
 import { addName } from "./names.ts";
-import { findExchange, makeExchange, type Part, RollCall } from "./roll_call.ts";
+import { makeQuorumQueues } from "./quorum_queue.ts";
+import { type Part, RollCall } from "./roll_call.ts";
 import { type ClusterStore, type ObjectKind, objectName } from "./store.ts";
 import { doSoon } from "./wait.ts";
 import {
@@ -88,15 +89,16 @@ export class ClusterPermits {
     const creation = {
       what: this.what,
       object: this.#object,
-      find: (channel: BrokerChannel) => findExchange(channel, this.#object),
+      mark: this.#object,
       make: async (channel: BrokerChannel, connection: BrokerConnection) => {
         await addName(connection, this.#kind, this.#name);
-        await this.gate.make(channel);
-        await this.tokens.make(channel);
+        await makeQuorumQueues(channel, this.#object, [{ queue: this.gate.queue }, {
+          queue: this.tokens.queue,
+        }]);
+        await this.gate.open(channel);
         const book: Book = { permits, tokens: [], next: 0 };
         await this.log.make(channel, book);
         if (tokens > 0) await this.tokens.add(channel, { log: this.log, book, count: tokens });
-        await makeExchange(channel, this.#object);
       },
     };
     return doSoon(this.store, (connection) => makeOnce(connection, creation));

@@ -14,7 +14,8 @@ import type { Pass } from "./gate.ts";
 import { closeSoon, Inbox } from "./inbox.ts";
 import { envelopeOf, type ItemRecord } from "./item.ts";
 import { RENEW_MS } from "./permits.ts";
-import { type Book, type QueueLayout, roundDelay } from "./queue_layout.ts";
+import { roundDelay } from "./delays.ts";
+import { type Book, countReady, type QueueLayout } from "./queue_layout.ts";
 
 /** Where a message goes. */
 type Route = { exchange?: string; routingKey: string };
@@ -94,11 +95,11 @@ export class Putting {
     const channel = await connection.channel(what);
     try {
       const pass = await gate.enter(channel, signal);
-      if (await this.#roomFor(connection, channel) > 0) return await this.send(connection, [parcel]);
+      if (await this.#roomFor(channel) > 0) return await this.send(connection, [parcel]);
       const inbox = await Inbox.open(channel, room);
       for (;;) {
         // Whoever makes room says so afterwards: what is said before we look is not missed.
-        const left = await this.#roomFor(connection, channel);
+        const left = await this.#roomFor(channel);
         if (left > 0) return await this.send(connection, [parcel]);
         await this.#roomMayBe({ channel, pass, inbox, signal });
       }
@@ -122,12 +123,12 @@ export class Putting {
       for (let pauseMs = 1;; pauseMs *= 2) {
         const pass = await gate.tryEnter(channel);
         if (pass !== undefined) {
-          const room = await this.#roomFor(connection, channel);
+          const room = await this.#roomFor(channel);
           const taken = parcels.slice(0, Math.max(0, room));
           await this.send(connection, taken);
           return taken.length;
         }
-        if (await this.#roomFor(connection, channel) <= 0) return 0;
+        if (await this.#roomFor(channel) <= 0) return 0;
         if ((await gate.look(channel)).waiting > 0 || performance.now() > endMs) return 0;
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
@@ -144,10 +145,10 @@ export class Putting {
   }
 
   /** How many may be put now; 0 or less if none. Throws `ClosedError` if none ever. */
-  async #roomFor(connection: BrokerConnection, channel: BrokerChannel): Promise<number> {
+  async #roomFor(channel: BrokerChannel): Promise<number> {
     const book = await this.#layout.read(channel);
     if (book.closed) throw this.#layout.closed();
-    return roomOf(book, await sizeOf(connection, { layout: this.#layout, book, channel }));
+    return roomOf(book, await sizeOf(channel, { layout: this.#layout, book }));
   }
 
   async #roomMayBe(
@@ -187,7 +188,7 @@ export class Putting {
     } finally {
       await channel.close();
     }
-    return { routingKey: await this.#layout.makeDelay(connection, roundDelay(delayMs)) };
+    return { routingKey: await this.#layout.delays.open(connection, roundDelay(delayMs)) };
   }
 
   async #sendOne(channel: BrokerChannel, { to, parcel }: { to: Route; parcel: Parcel }): Promise<void> {
@@ -222,12 +223,11 @@ const RENEW = Symbol("renew");
 
 /** How many items are ready or delayed. */
 export async function sizeOf(
-  connection: BrokerConnection,
-  { layout, book, channel }: { layout: QueueLayout; book: Book; channel: BrokerChannel },
+  channel: BrokerChannel,
+  { layout, book }: { layout: QueueLayout; book: Book },
 ): Promise<number> {
-  const delayed = await layout.countDelayed(connection, book);
-  const ready = await channel.ask((raw) => raw.queueDeclare({ queue: layout.items, passive: true }));
-  return ready.messageCount + delayed;
+  const delayed = await layout.delays.count(channel, book);
+  return delayed + await countReady(channel, layout.items);
 }
 
 function roomOf({ maxSize }: Book, size: number): number {

@@ -4,14 +4,14 @@
  * | part | what it is |
  * |---|---|
  * | `conc.queue.NAME` | an exchange: what is put goes there. Closing the queue unbinds it, so what comes later is returned |
- * | `…/items` | what is ready: a quorum queue; of kind priority a classic one, as only these have priorities |
- * | `…/delay/MS` | what is not due yet, one for each delay; the broker hands on to the items what was long enough in it |
+ * | `…/items` | what is ready; of kind priority a classic queue, as only these have priorities. All others are quorum queues |
+ * | `…/delay/MS` | what is not due yet, one for each delay: see {@link Delays} |
  * | `…/dead` | what failed too often |
  * | `…/taken` | a message for every item that was gotten and not reported |
  * | `…/putters`, `…/room` | of one with a limit: the gate of those who put, and what tells who is inside that there may be room |
- * | `…/log` | its kind and limit, whether it is closed: see {@link Book} |
- * | `…/roll` | an exchange: who has received what, and who waits |
- * | `…/members` | everybody who answers there listens to it, and so is counted. It is declared last |
+ * | `…/log` | a stream: its kind and limit, whether it is closed: see {@link Book} |
+ * | `…/members` | everybody who has received or waits listens to it, and so is counted |
+ * | `…/roll` | an exchange: what these have, they answer when they are asked there. It is declared last |
  *
  * @module
  */
@@ -21,13 +21,14 @@ import type { QueueKind } from "../primitives.ts";
 import { hasCode } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
-import { exclusively, makeOnce } from "./creation.ts";
-import { Gate, TOKEN_QUEUE } from "./gate.ts";
+import { exclusively, isThere, makeOnce } from "./creation.ts";
+import { Delays } from "./delays.ts";
+import { Gate } from "./gate.ts";
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY } from "./item.ts";
 import { DeletedError } from "./inbox.ts";
 import { Log } from "./log.ts";
 import { addName, removeName } from "./names.ts";
-import { makeExchange } from "./roll_call.ts";
+import { makeQuorumQueues } from "./quorum_queue.ts";
 import { objectName } from "./store.ts";
 
 /** How a queue stands: the entries of its log. */
@@ -36,16 +37,11 @@ export interface Book {
   /** Null for no limit. */
   maxSize: number | null;
   closed: boolean;
-  /** Milliseconds of each delay that was ever asked for: there may be a queue for it. */
+  /** Milliseconds of each delay that was ever asked for: there is a queue for it. */
   delays: number[];
   /** How often an item was, or will be, given back that was only looked at: no attempt. */
   uncounted: number;
 }
-
-/** How long a queue of delayed items stays that nobody puts anything into any more, beyond its delay. */
-const DELAY_EXPIRY_MS = 3_600_000;
-/** What an `x-expires` can be at most. */
-const LONGEST_DELAY_MS = 2 ** 32 - 1 - DELAY_EXPIRY_MS;
 
 /** The parts of one queue. */
 export class QueueLayout {
@@ -61,6 +57,7 @@ export class QueueLayout {
   readonly members: string;
   readonly gate: Gate;
   readonly log: Log<Book>;
+  readonly delays: Delays;
 
   constructor(name: string) {
     const part = (word: string) => objectName("queue", name, word);
@@ -75,11 +72,12 @@ export class QueueLayout {
     this.members = part("members");
     this.gate = new Gate(part("putters"));
     this.log = new Log(part("log"));
+    this.delays = new Delays(this);
   }
 
   /** Whether it is there. */
-  async exists(connection: BrokerConnection): Promise<boolean> {
-    return await this.count(connection, this.members) !== undefined;
+  exists(connection: BrokerConnection): Promise<boolean> {
+    return isThere(connection, { what: this.what, mark: this.roll });
   }
 
   /** Makes it, unless it is there. Says whether it did. */
@@ -90,32 +88,32 @@ export class QueueLayout {
     return makeOnce(connection, {
       what: this.what,
       object: this.entry,
-      find: (channel) => channel.raw.queueDeclare({ queue: this.members, passive: true }),
+      mark: this.roll,
       make: async (channel) => {
         await addName(connection, "queue", this.name);
+        const isOrdered = kind === "priority";
         const limit = maxSize === Infinity ? null : maxSize;
+        const queues = [this.dead, this.taken, this.members, ...(isOrdered ? [] : [this.items])];
+        const gated = [{ queue: this.gate.queue }, { queue: this.room, arguments: { "x-max-length": 1 } }];
+        await makeQuorumQueues(channel, this.entry, [
+          ...queues.map((queue) => ({ queue })),
+          ...(limit === null ? [] : gated),
+        ]);
+        if (isOrdered) await this.#makeOrdered(channel);
+        await channel.ask((raw) =>
+          raw.exchangeDeclare({ exchange: this.entry, type: "fanout", durable: true })
+        );
+        await channel.ask((raw) => raw.queueBind({ exchange: this.entry, queue: this.items }));
+        if (limit !== null) await this.gate.open(channel);
         await this.log.make(channel, { kind, maxSize: limit, closed: false, delays: [], uncounted: 0 });
-        const levels = HIGHEST_PRIORITY - LOWEST_PRIORITY;
-        await channel.ask(async (raw) => {
-          await raw.queueDeclare(
-            kind === "priority"
-              ? { queue: this.items, durable: true, arguments: { "x-max-priority": levels } }
-              : { queue: this.items, ...TOKEN_QUEUE },
-          );
-          await raw.queueDeclare({ queue: this.dead, ...TOKEN_QUEUE });
-          await raw.queueDeclare({ queue: this.taken, durable: true });
-          await raw.exchangeDeclare({ exchange: this.entry, type: "fanout", durable: true });
-          await raw.queueBind({ exchange: this.entry, queue: this.items });
-        });
-        if (limit !== null) {
-          await this.gate.make(channel);
-          const last = { "x-max-length": 1 };
-          await channel.ask((raw) => raw.queueDeclare({ queue: this.room, durable: true, arguments: last }));
-        }
-        await makeExchange(channel, this.roll);
-        await channel.ask((raw) => raw.queueDeclare({ queue: this.members, durable: true }));
       },
     });
+  }
+
+  async #makeOrdered(channel: BrokerChannel): Promise<void> {
+    const levels = { "x-max-priority": HIGHEST_PRIORITY - LOWEST_PRIORITY };
+    await channel.ask((raw) => raw.queueDelete({ queue: this.items }));
+    await channel.ask((raw) => raw.queueDeclare({ queue: this.items, durable: true, arguments: levels }));
   }
 
   /** How it stands. */
@@ -136,79 +134,17 @@ export class QueueLayout {
     });
   }
 
-  /** Deletes it with all that is in it. The log goes first but one, the members last: who finds those finds all. */
+  /** Deletes it with all that is in it. The log goes last, what it is found by before that: what was begun and not done can be done again. */
   async delete(connection: BrokerConnection): Promise<void> {
     await exclusively(connection, { what: this.what, object: this.entry }, async (channel) => {
-      const { delays } = await this.log.last(channel);
-      // What was begun and not done is found to be there by the next who deletes.
-      await channel.ask(async (raw) => {
-        await raw.exchangeDelete({ exchange: this.entry });
-        const parts = [this.items, this.dead, this.taken, this.gate.queue, this.room];
-        for (const queue of [...parts, ...delays.map((ms) => this.delay(ms))]) {
-          await raw.queueDelete({ queue });
-        }
-        await raw.exchangeDelete({ exchange: this.roll });
-        await raw.queueDelete({ queue: this.members });
-        await raw.queueDelete({ queue: this.log.queue });
-      });
+      const delayed = this.delays.queues(await this.log.last(channel));
+      await channel.ask((raw) => raw.exchangeDelete({ exchange: this.entry }));
+      const parts = [this.items, this.dead, this.taken, this.members, this.gate.queue, this.room];
+      for (const queue of [...parts, ...delayed]) await channel.ask((raw) => raw.queueDelete({ queue }));
+      await channel.ask((raw) => raw.exchangeDelete({ exchange: this.roll }));
+      await channel.ask((raw) => raw.queueDelete({ queue: this.log.queue }));
     });
     await removeName(connection, "queue", this.name);
-  }
-
-  /** The queue for what is delayed for so long. */
-  delay(delayMs: number): string {
-    return objectName("queue", this.name, "delay", String(delayMs));
-  }
-
-  /** Declares the queue for what is delayed for so long, and returns its name. */
-  async makeDelay(connection: BrokerConnection, delayMs: number): Promise<string> {
-    const queue = this.delay(delayMs);
-    const channel = await connection.channel(this.what);
-    try {
-      const { delays } = await this.read(channel);
-      if (!delays.includes(delayMs)) {
-        await this.change(connection, (book) => ({ delays: [...new Set([...book.delays, delayMs])] }));
-      }
-      await channel.ask((raw) =>
-        raw.queueDeclare({
-          queue,
-          durable: true,
-          arguments: {
-            "x-queue-type": "quorum",
-            "x-message-ttl": delayMs,
-            "x-expires": delayMs + DELAY_EXPIRY_MS,
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": this.items,
-            // What is due is out of here only once it is among the items.
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",
-          },
-        })
-      );
-      return queue;
-    } finally {
-      await channel.close();
-    }
-  }
-
-  /** How many messages of a queue are ready; undefined if there is no such queue. */
-  async count(connection: BrokerConnection, queue: string): Promise<number | undefined> {
-    const channel = await connection.channel(this.what);
-    try {
-      return (await channel.raw.queueDeclare({ queue, passive: true })).messageCount;
-    } catch (error) {
-      if (hasCode(error, "NOT_FOUND")) return undefined;
-      throw channel.failure(error);
-    } finally {
-      await channel.close();
-    }
-  }
-
-  /** How many items are not due yet. To be asked before those that are ready: an item goes from here to there. */
-  async countDelayed(connection: BrokerConnection, { delays }: Book): Promise<number> {
-    let delayed = 0;
-    for (const delayMs of delays) delayed += await this.count(connection, this.delay(delayMs)) ?? 0;
-    return delayed;
   }
 
   /**
@@ -247,26 +183,6 @@ export class QueueLayout {
   deleted(): ClosedError {
     return new ClosedError(`${this.what} was deleted`);
   }
-}
-
-/**
- * A delay as the broker keeps it: as it has one queue for each, they are rounded up to two digits.
- *
- * @throws {UsageError} If it is longer than 49 days.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- *
- * assertEquals([0.2, 1_000, 1_234, 86_400_000].map(roundDelay), [1, 1_000, 1_300, 87_000_000]);
- * ```
- */
-export function roundDelay(delayMs: number): number {
-  if (delayMs > LONGEST_DELAY_MS) {
-    throw new UsageError("cannot delay an item that long at a broker: it must be 49 days or less");
-  }
-  const unit = 10 ** Math.max(0, Math.floor(Math.log10(delayMs)) - 1);
-  return Math.ceil(Math.ceil(delayMs) / unit) * unit;
 }
 
 function describe({ kind, maxSize }: { kind?: QueueKind; maxSize?: number }): string {

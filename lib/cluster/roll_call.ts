@@ -132,8 +132,3 @@ export class RollCall<P extends object = Part> {
 export async function makeExchange(channel: BrokerChannel, exchange: string): Promise<void> {
   await channel.ask((raw) => raw.exchangeDeclare({ exchange, type: "fanout", durable: true }));
 }
-
-/** Rejects if there is no such exchange. */
-export function findExchange({ raw }: BrokerChannel, exchange: string): Promise<void> {
-  return raw.exchangeDeclare({ exchange, passive: true });
-}

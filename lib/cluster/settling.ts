@@ -7,7 +7,8 @@
 import type { GiveBackOptions } from "../named.ts";
 import type { BrokerConnection } from "./connection.ts";
 import type { Putting } from "./putting.ts";
-import { type QueueLayout, roundDelay } from "./queue_layout.ts";
+import { roundDelay } from "./delays.ts";
+import type { QueueLayout } from "./queue_layout.ts";
 import type { Receipt, Receipts } from "./receipts.ts";
 
 /**
@@ -36,7 +37,7 @@ export async function settle(
   const queue = dead
     ? layout.dead
     : delayMs > 0
-    ? await layout.makeDelay(connection, roundDelay(delayMs))
+    ? await layout.delays.open(connection, roundDelay(delayMs))
     : layout.items;
   const { error: _, ...kept } = receipt.record;
   const failures = counts ? attempts : attempts - 1;

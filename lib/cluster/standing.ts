@@ -32,9 +32,9 @@ export async function statusOf(
     const book = await layout.read(channel);
     const { leased, waiting } = await receipts.ask(connection);
     const line = book.maxSize === null ? { taken: false, waiting: 0 } : await gate.look(channel);
-    const delayed = await layout.countDelayed(connection, book);
+    const delayed = await layout.delays.count(channel, book);
     const [size, taken, dead] = [
-      await sizeOf(connection, { layout, book, channel }),
+      await sizeOf(channel, { layout, book }),
       await countReady(channel, layout.taken),
       await countReady(channel, layout.dead),
     ];
@@ -65,7 +65,7 @@ export async function isDone(connection: BrokerConnection, { layout, receipts }:
     const before = await receipts.ask(connection);
     if (before.leased > 0 || !before.isWhole) return false;
     const book = await layout.read(channel);
-    if (await sizeOf(connection, { layout, book, channel }) > 0) return false;
+    if (await sizeOf(channel, { layout, book }) > 0) return false;
     if (await countReady(channel, layout.taken) > 0) return false;
     const after = await receipts.ask(connection);
     return after.isWhole && after.leased === 0 && after.received === before.received;

@@ -111,13 +111,7 @@ export class Taking {
   async purge(connection: BrokerConnection): Promise<number> {
     const channel = await connection.channel(this.#layout.what);
     try {
-      let purged = 0;
-      const { delays } = await this.#layout.read(channel);
-      for (const delayMs of delays) {
-        const queue = this.#layout.delay(delayMs);
-        if (await this.#layout.count(connection, queue) === undefined) continue;
-        purged += (await channel.ask((raw) => raw.queuePurge({ queue }))).messageCount;
-      }
+      let purged = await this.#layout.delays.purge(channel, await this.#layout.read(channel));
       purged += (await channel.ask((raw) => raw.queuePurge({ queue: this.#layout.items }))).messageCount;
       this.tookOne(channel);
       return purged;

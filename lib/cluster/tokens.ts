@@ -5,7 +5,6 @@
  */
 
 import type { BrokerChannel } from "./channel.ts";
-import { TOKEN_QUEUE } from "./gate.ts";
 import { type Delivered, Inbox } from "./inbox.ts";
 import type { Log } from "./log.ts";
 
@@ -72,16 +71,11 @@ export function without(book: Book, ids: readonly number[]): Book {
  * book, and destroyed after it was struck out: one that does not count is what a crash left, and whoever receives it destroys it.
  */
 export class Tokens {
+  /** A quorum queue. */
   readonly queue: string;
 
   constructor(queue: string) {
     this.queue = queue;
-  }
-
-  /** Makes the queue, empty; only who creates the object, before anybody uses it. */
-  async make(channel: BrokerChannel): Promise<void> {
-    await channel.ask((raw) => raw.queueDeclare({ queue: this.queue, ...TOKEN_QUEUE }));
-    await channel.ask((raw) => raw.queuePurge(this.queue));
   }
 
   /** Puts new tokens in the queue, and enters them in the book. Only who may append to its log. */

@@ -5,6 +5,7 @@ import { Inbox } from "../../lib/cluster/inbox.ts";
 import { type ClusterStore, objectName } from "../../lib/cluster/store.ts";
 import { SystemError } from "../../lib/errors.ts";
 import { eventually, follow, settled } from "../conformance/waits.ts";
+import { makeQuorumQueues } from "../../lib/cluster/quorum_queue.ts";
 import { brokerTest, uniqueName, withStore } from "./broker.ts";
 
 /** Has a test use a gate, with as many channels as it asks for. */
@@ -17,7 +18,8 @@ function withGate(
     const connection = await store.connection();
     const channel = () => connection.channel("a gate");
     const maker = await channel();
-    await gate.make(maker);
+    await makeQuorumQueues(maker, gate.queue, [{ queue: gate.queue }]);
+    await gate.open(maker);
     await body(gate, channel, store);
     await maker.ask((raw) => raw.queueDelete(gate.queue));
   });

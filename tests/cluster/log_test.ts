@@ -41,17 +41,16 @@ brokerTest(
     }),
 );
 
-/** An object that consists of a log and of a queue that is declared last. */
+/** An object that consists of a log. */
 function creation(name: string, log: Log<number>, made: () => Promise<void>) {
   const object = objectName("event", name);
   return {
     what: `the event '${name}'`,
     object,
-    find: (channel: BrokerChannel) => channel.raw.queueDeclare({ queue: object, passive: true }),
+    mark: object,
     make: async (channel: BrokerChannel) => {
       await log.make(channel, 0);
       await made();
-      await channel.ask((raw) => raw.queueDeclare({ queue: object, durable: true }));
     },
   };
 }
@@ -73,9 +72,8 @@ brokerTest("makeOnce() has one make the object, over however many connections th
   assertEquals(made.filter((did) => did).length, 1);
   const channel = await (await stores[0]!.connection()).channel("an event");
   assertEquals(await log.last(channel), 0);
-  for (const queue of [log.queue, objectName("event", name)]) {
-    await channel.ask((raw) => raw.queueDelete(queue));
-  }
+  await channel.ask((raw) => raw.queueDelete(log.queue));
+  await channel.ask((raw) => raw.exchangeDelete({ exchange: objectName("event", name) }));
   for (const store of stores) await store.close();
 });
 
@@ -101,9 +99,8 @@ brokerTest("makeOnce() makes anew what somebody left half made", async (url) => 
     assertEquals(await making, true);
     const channel = await connection.channel("an event");
     assertEquals(await log.last(channel), 0);
-    for (const queue of [log.queue, objectName("event", name)]) {
-      await channel.ask((raw) => raw.queueDelete(queue));
-    }
+    await channel.ask((raw) => raw.queueDelete(log.queue));
+    await channel.ask((raw) => raw.exchangeDelete({ exchange: objectName("event", name) }));
   });
 });
 

@@ -56,7 +56,11 @@ brokerTest(
       }
       await assertRejects(() => queue.put(bytes("a"), { dedup: "key" }), UsageError, "key");
       await assertRejects(() => queue.putMany([bytes("a")], { dedup: () => "key" }), UsageError, "key");
-      await assertRejects(() => queue.put(bytes("a"), { delayMs: 2 ** 32 }), UsageError, "49 days");
+      await assertRejects(
+        () => queue.put(bytes("a"), { delayMs: 48 * 86_400_000 + 1 }),
+        UsageError,
+        "48 days",
+      );
       assert(await assertThrowsUsage(() => new ClusterConsumer(queue, { leaseMs: 1_000 })));
       assertEquals((await queue.status()).size, 0);
       await queue.delete();
