@@ -126,6 +126,7 @@ async function prepare(directory: string, control: string): Promise<string> {
   const password = crypto.randomUUID();
   const environment: Record<string, string> = {
     HOME: directory,
+    ERL_CRASH_DUMP: `${directory}/erl_crash.dump`,
     ERL_EPMD_ADDRESS: "127.0.0.1",
     ERL_EPMD_PORT: String(epmd),
     RABBITMQ_CONF_ENV_FILE: "/dev/null",

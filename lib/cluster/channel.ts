@@ -9,10 +9,11 @@ import { setImmediate } from "node:timers";
 import type { Channel, Envelope, ReturnedMessage } from "rabbitmq-client";
 import { ClosedError, SystemError, TimeoutError } from "../errors.ts";
 import { deadline } from "../time/deadline.ts";
+import { formatDuration } from "../time/duration.ts";
 import type { BrokerAddress } from "./address.ts";
 import { hasCode, requestError, UnavailableError } from "./broker_error.ts";
 
-/** How long an answer may take. A broker that has just started leaves some questions unanswered. */
+/** How long an answer may take: to delete a queue that nobody leads a broker needs five seconds. */
 const ANSWER_LIMIT_MS = 10_000;
 
 /** What became of a message: it is kept; the broker did not take it (its queue is full); there is no such queue. */
@@ -33,8 +34,8 @@ export interface ChannelOptions {
 /**
  * A channel.
  *
- * Invariants: {@link lost} is aborted exactly once if the channel ends without {@link close}, whether the broker closed it or the connection is
- * lost; what was delivered in it and not acknowledged is another's then. A message that was confirmed is in its queue.
+ * Invariants: {@link lost} is aborted exactly once if the channel ends without {@link close}, whether the broker closed it, left a question
+ * unanswered, or the connection is lost; what was delivered in it and not acknowledged is another's then. A message that was confirmed is in its queue.
  */
 export class BrokerChannel {
   /** The client's own: declare, consume, get, ack, nack, cancel. Its errors go through {@link failure}. */
@@ -43,6 +44,7 @@ export class BrokerChannel {
   readonly #lost = new AbortController();
   readonly #returned = new Set<string>();
   #cause: unknown;
+  #silence: UnavailableError | undefined;
   #isClosing = false;
   #confirms: Promise<void> | undefined;
   #published = 0;
@@ -59,7 +61,7 @@ export class BrokerChannel {
 
   /**
    * Aborted when the channel is gone, with a `SystemError` that says why: with the connection, or as the broker closed it because a
-   * delivery was not acknowledged in time (`consumer_timeout`), or for what was asked in it. Not aborted by {@link close}.
+   * delivery was not acknowledged in time (`consumer_timeout`), or for what was asked in it; or as it did not answer. Not aborted by {@link close}.
    */
   get lost(): AbortSignal {
     return this.#lost.signal;
@@ -69,6 +71,7 @@ export class BrokerChannel {
   failure(error: unknown): Error {
     const { connectionLost, address, object } = this.#options;
     if (connectionLost.aborted) return connectionLost.reason;
+    if (this.#silence !== undefined) return this.#silence;
     if (this.#isClosing) return new ClosedError(`cannot use ${object}: the connection is closed`);
     return requestError(hasCode(error, "CH_CLOSE") ? this.#cause ?? error : error, { address, object });
   }
@@ -77,18 +80,31 @@ export class BrokerChannel {
    * Does something with the client's channel, with errors in our words.
    *
    * @param request What to do.
-   * @throws {UnavailableError} If the broker does not answer within 10 s. The channel is to be closed then.
-   * @throws {SystemError} If the broker refuses, or the connection is lost.
+   * @throws {SystemError} If the broker refuses, or the connection is lost; as {@link answered}.
    */
   async ask<T>(request: (raw: Channel) => Promise<T>): Promise<T> {
+    return await this.answered(
+      request(this.raw).catch((error) => {
+        throw this.failure(error);
+      }),
+      ANSWER_LIMIT_MS,
+    );
+  }
+
+  /**
+   * Waits for what a broker that stands sends at once. One that has just started leaves some questions unanswered, for ever: then the channel is lost.
+   *
+   * @param answer What is waited for.
+   * @param limitMs How long, in milliseconds.
+   * @throws {UnavailableError} If it does not come in time.
+   * @throws What the answer rejects with.
+   */
+  async answered<T>(answer: Promise<T>, limitMs: number): Promise<T> {
     try {
-      return await deadline(() => request(this.raw), ANSWER_LIMIT_MS);
+      return await deadline(() => answer, limitMs);
     } catch (error) {
-      if (!(error instanceof TimeoutError)) throw this.failure(error);
-      const { address, object } = this.#options;
-      throw new UnavailableError(
-        `cannot use ${object}: no answer within 10s from the broker at ${address.hostAndPort}: try again`,
-      );
+      if (!(error instanceof TimeoutError)) throw error;
+      throw this.#giveUp(limitMs);
     }
   }
 
@@ -122,6 +138,19 @@ export class BrokerChannel {
   async close(): Promise<void> {
     this.#isClosing = true;
     await deadline(() => this.raw.close(), ANSWER_LIMIT_MS).catch(() => {});
+  }
+
+  #giveUp(limitMs: number): Error {
+    const { address, object, connectionLost } = this.#options;
+    if (connectionLost.aborted) return connectionLost.reason;
+    this.#silence ??= new UnavailableError(
+      `cannot use ${object}: no answer within ${
+        formatDuration(limitMs)
+      } from the broker at ${address.hostAndPort}: try again`,
+    );
+    if (!this.#isClosing) this.#lost.abort(this.#silence);
+    void this.close();
+    return this.#silence;
   }
 
   #closed(): void {

@@ -16,7 +16,7 @@ import { closeSoon, Inbox } from "./inbox.ts";
 import { graceOf } from "./permits.ts";
 import type { ClusterQueue } from "./queue.ts";
 import type { Book } from "./queue_layout.ts";
-import { settle } from "./settling.ts";
+import { putBack } from "./putting_back.ts";
 
 /** From one attempt to the next at what the broker has not got up yet. */
 const RETRY_MS = 200;
@@ -83,9 +83,11 @@ export class ClusterConsumer implements Consumer {
   done(token: string): void {
     const { receipts } = this.#queue.parts;
     if (!receipts.has(token)) return;
-    const { channel, message } = receipts.take(token);
-    channel.raw.basicAck({ deliveryTag: message.deliveryTag });
-    receipts.left(1);
+    const done = receipts.settle(token, ({ channel, message: { deliveryTag } }) => {
+      channel.raw.basicAck({ deliveryTag });
+    });
+    // If the channel is lost in this moment, another gets it.
+    done.catch(() => {});
   }
 
   /** Gives an item back, or makes it a dead letter. */
@@ -93,16 +95,13 @@ export class ClusterConsumer implements Consumer {
     const { layout, receipts, putting } = this.#queue.parts;
     if (!receipts.has(token)) return;
     const { connection } = this.#flow!;
-    const settling = settle(connection, { token, layout, receipts, putting, options }).then(
-      () => {},
-      (error) => {
-        // If the connection is lost the broker gives it back itself.
-        if (connection.isOpen && !(error instanceof NotHeldError)) this.#fail(error);
-      },
-    ).finally(() => {
-      receipts.left(1);
-      this.#settling.delete(settling);
-    });
+    const settling = receipts.settle(
+      token,
+      (receipt) => putBack(connection, { receipt, layout, putting, options }),
+    ).catch((error) => {
+      // If the connection is lost the broker gives it back itself.
+      if (connection.isOpen && !(error instanceof NotHeldError)) this.#fail(error);
+    }).finally(() => this.#settling.delete(settling));
     this.#settling.add(settling);
   }
 
@@ -192,11 +191,10 @@ export class ClusterConsumer implements Consumer {
   async #leave({ connection, channel, inbox }: Flow): Promise<void> {
     const { layout, receipts } = this.#queue.parts;
     await inbox.close().catch(() => {});
-    const unused = inbox.takeAll().length;
     // What came and was given to nobody was no attempt; brokers send some also after they have said that they send no more.
     await layout.change(connection, ({ uncounted }) => ({ uncounted: uncounted + 1 })).catch(() => {});
     await closeSoon(channel);
-    receipts.left(unused);
+    receipts.left(inbox.takeAll().length);
   }
 
   #stop(): void {

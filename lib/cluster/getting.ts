@@ -42,12 +42,18 @@ export async function waitForItem(
   const round = new AbortController();
   const unfollow = follow(round, [signal]);
   let inbox: Inbox | undefined;
+  let came = 0;
   let stop = () => {};
   let isOurs = false;
   try {
     const follower = await layout.log.follow(channel);
     const books = { last: (await follower.first(round.signal)).state };
-    inbox = await Inbox.open(channel, layout.items, { arrived: receipts.arrived });
+    inbox = await Inbox.open(channel, layout.items, {
+      arrived: () => {
+        came += 1;
+        receipts.arrived();
+      },
+    });
     stop = receipts.waits();
     watchForEnd(connection, { layout, follower, books, round });
     const message = await inbox.next(round.signal);
@@ -62,7 +68,12 @@ export async function waitForItem(
     unfollow();
     stop();
     round.abort();
-    if (!isOurs) await leave(channel, { inbox, receipts });
+    if (!isOurs) {
+      // What came goes back to its old place.
+      if (inbox !== undefined && !channel.lost.aborted) await inbox.close().catch(() => {});
+      await closeSoon(channel);
+      receipts.left(came);
+    }
   }
 }
 
@@ -100,14 +111,4 @@ export async function isEmpty(
   } finally {
     await channel.close();
   }
-}
-
-/** Leaves the line: what came goes back to its old place. */
-async function leave(
-  channel: BrokerChannel,
-  { inbox, receipts }: { inbox: Inbox | undefined; receipts: Receipts },
-): Promise<void> {
-  if (inbox !== undefined && !channel.lost.aborted) await inbox.close().catch(() => {});
-  await closeSoon(channel);
-  receipts.left(inbox?.takeAll().length ?? 0);
 }

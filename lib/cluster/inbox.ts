@@ -7,9 +7,8 @@
 import { setImmediate } from "node:timers";
 import type { AsyncMessage } from "rabbitmq-client";
 import { offAbort, onAbort } from "../abort.ts";
-import { SystemError, TimeoutError } from "../errors.ts";
+import { SystemError } from "../errors.ts";
 import { deadline } from "../time/deadline.ts";
-import { UnavailableError } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 
 /** How long {@link closeSoon} waits. */
@@ -66,7 +65,7 @@ export class Inbox {
   ): Promise<Inbox> {
     const inbox = new Inbox(channel, queue);
     channel.raw.on("basic.cancel", inbox.#cancelled);
-    const consuming = channel.ask(async (raw) => {
+    const { consumerTag } = await channel.ask(async (raw) => {
       // The limit is that of the consumers that begin after it.
       await raw.basicQos({ prefetchCount: prefetch });
       return await raw.basicConsume({ queue, arguments: details }, (message) => {
@@ -75,7 +74,7 @@ export class Inbox {
         inbox.#wake();
       });
     });
-    inbox.#tag = (await answered(consuming, queue)).consumerTag;
+    inbox.#tag = consumerTag;
     return inbox;
   }
 
@@ -116,25 +115,6 @@ export class Inbox {
   #refuse(): void {
     this.#refusal = new DeletedError(`cannot go on: somebody deleted '${this.#queue}' at the broker`);
     this.#wake();
-  }
-}
-
-/** How long an answer may take. A broker that has just started leaves some questions unanswered. */
-const ANSWER_LIMIT_MS = 5_000;
-
-/**
- * Waits for the answer of a broker that stands.
- *
- * @param answer The answer.
- * @param queue What it is about.
- * @throws {UnavailableError} If it does not come.
- */
-export async function answered<T>(answer: Promise<T>, queue: string): Promise<T> {
-  try {
-    return await deadline(() => answer, ANSWER_LIMIT_MS);
-  } catch (error) {
-    if (!(error instanceof TimeoutError)) throw error;
-    throw new UnavailableError(`cannot use '${queue}' at the broker: no answer within 5s: try again`);
   }
 }
 

@@ -5,13 +5,16 @@
  */
 
 import type { BrokerChannel } from "./channel.ts";
-import { answered, Inbox } from "./inbox.ts";
+import { Inbox } from "./inbox.ts";
 
 /**
  * How much of a log stays. Old entries go by the segment; a follower who is away for a moment still finds what it missed, and the last
  * entry always stays.
  */
 const RETENTION = { "x-max-length-bytes": 1_000_000, "x-stream-max-segment-size-bytes": 500_000 } as const;
+
+/** How long the entry that a follower begins with may take. */
+const FIRST_LIMIT_MS = 5_000;
 
 const encoder = new TextEncoder();
 
@@ -89,7 +92,7 @@ export class Log<T> {
       prefetch: 100,
       arguments: { "x-stream-offset": from },
     });
-    return new Follower(channel, inbox, this.queue);
+    return new Follower(channel, inbox);
   }
 }
 
@@ -97,12 +100,10 @@ export class Log<T> {
 export class Follower<T> {
   readonly #channel: BrokerChannel;
   readonly #inbox: Inbox;
-  readonly #queue: string;
 
-  constructor(channel: BrokerChannel, inbox: Inbox, queue: string) {
+  constructor(channel: BrokerChannel, inbox: Inbox) {
     this.#channel = channel;
     this.#inbox = inbox;
-    this.#queue = queue;
   }
 
   /**
@@ -112,7 +113,7 @@ export class Follower<T> {
    * @throws As {@link next}.
    */
   first(signal?: AbortSignal): Promise<Entry<T>> {
-    return answered(this.next(signal), this.#queue);
+    return this.#channel.answered(this.next(signal), FIRST_LIMIT_MS);
   }
 
   /**

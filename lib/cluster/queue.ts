@@ -31,7 +31,7 @@ import { type Parcel, Putting } from "./putting.ts";
 import { roundDelay } from "./delays.ts";
 import { type Book, countReady, QueueLayout } from "./queue_layout.ts";
 import { Receipts } from "./receipts.ts";
-import { settle } from "./settling.ts";
+import { putBack } from "./putting_back.ts";
 import { isDone, statusOf } from "./standing.ts";
 import type { ClusterStore } from "./store.ts";
 import { Taking } from "./taking.ts";
@@ -282,20 +282,25 @@ export class ClusterQueue implements NamedQueue {
    * Says that received items are dealt with: they leave the queue. The broker knows when the promise resolves.
    *
    * @param tokens What they were received under.
-   * @throws {NotHeldError} If one of them is not held any more; those before it are acknowledged.
+   * @throws {NotHeldError} If one of them is not held any more; the others are acknowledged.
    */
   async ack(...tokens: string[]): Promise<void> {
-    const channels = new Map<BrokerChannel, boolean>();
-    for (const token of tokens) {
-      const { channel, message, isAlone } = this.#receipts.take(token);
-      channel.raw.basicAck({ deliveryTag: message.deliveryTag });
-      channels.set(channel, isAlone);
-    }
-    for (const [channel, isAlone] of channels) {
+    // The broker is asked whether it has heard once it was told all.
+    const heard = new Map<BrokerChannel, Promise<void>>();
+    const hearing = async (channel: BrokerChannel) => {
+      await null;
       await this.#heard(channel);
-      if (isAlone) await channel.close();
-    }
-    this.#receipts.left(tokens.length);
+    };
+    const settled = await Promise.allSettled(
+      tokens.map((token) =>
+        this.#receipts.settle(token, async ({ channel, message: { deliveryTag } }) => {
+          channel.raw.basicAck({ deliveryTag });
+          if (!heard.has(channel)) heard.set(channel, hearing(channel));
+          await heard.get(channel);
+        })
+      ),
+    );
+    for (const each of settled) if (each.status === "rejected") throw each.reason;
   }
 
   /**
@@ -304,12 +309,11 @@ export class ClusterQueue implements NamedQueue {
    * @throws {NotHeldError} If it is not held any more.
    */
   async giveBack(token: string, options: GiveBackOptions = {}): Promise<void> {
-    const { isAlone, channel } = await settle(await this.#connection(), {
-      ...{ token, layout: this.#layout, receipts: this.#receipts, putting: this.#putting, options },
+    const connection = await this.#connection();
+    await this.#receipts.settle(token, async (receipt) => {
+      await putBack(connection, { receipt, layout: this.#layout, putting: this.#putting, options });
+      await this.#heard(receipt.channel);
     });
-    await this.#heard(channel);
-    if (isAlone) await channel.close();
-    this.#receipts.left(1);
   }
 
   /**

@@ -7,6 +7,7 @@
 import type { SyncMessage } from "rabbitmq-client";
 import { NotHeldError } from "../errors.ts";
 import type { Delivery } from "../named.ts";
+import type { Awaitable } from "../primitives.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { closeSoon, type Delivered, Inbox } from "./inbox.ts";
@@ -105,11 +106,23 @@ export class Receipts {
   }
 
   /**
-   * What is held under a token, which is out of the books then; the caller settles it, and calls {@link left}.
+   * Settles what is held under a token. It counts as ours until that is done, or has failed.
    *
+   * @param work Settles it, and waits until the broker has heard so.
    * @throws {NotHeldError} If there is none.
+   * @throws What `work` throws.
    */
-  take(token: string): Receipt {
+  async settle(token: string, work: (receipt: Receipt) => Awaitable<void>): Promise<void> {
+    const receipt = this.#take(token);
+    try {
+      await work(receipt);
+    } finally {
+      this.left(1);
+      if (receipt.isAlone) await receipt.channel.close();
+    }
+  }
+
+  #take(token: string): Receipt {
     const receipt = this.#held.get(token);
     if (receipt === undefined || receipt.channel.lost.aborted) {
       throw new NotHeldError(
