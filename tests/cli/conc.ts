@@ -90,22 +90,29 @@ export function conc(args: readonly string[], options: RunOptions = {}): Promise
   return start(args, options).result();
 }
 
-/** Makes a directory that has a command `conc` in it, for scripts that a shell runs. */
-export async function binDirectory(parent: string): Promise<string> {
+/** Makes a directory that has a command `conc` in it, for scripts that a shell runs: by default one that runs {@link CONC}. */
+export async function binDirectory(
+  parent: string,
+  body = `exec ${quoted(CONC)} "$@"`,
+): Promise<string> {
   const directory = `${parent}/bin`;
   await Deno.mkdir(directory);
-  const words = CONC.map((word) => `'${word}'`).join(" ");
-  await Deno.writeTextFile(`${directory}/conc`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  await Deno.writeTextFile(`${directory}/conc`, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
   return directory;
 }
 
-/** Runs a script with `conc` on the PATH, and with a store of its own. */
+/** Words as a shell takes them. */
+export function quoted(words: readonly string[]): string {
+  return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+}
+
+/** Runs a script with `conc` on the PATH, and with a store of its own; or with another `conc`, whose script this is. */
 export async function shell(
   script: string,
-  { cwd, stdin }: { cwd: string; stdin?: string },
+  { cwd, stdin, conc }: { cwd: string; stdin?: string; conc?: string },
 ): Promise<Result> {
   const bin = await Deno.makeTempDir({ prefix: "conc-bin-" });
-  const path = await binDirectory(bin);
+  const path = await binDirectory(bin, conc);
   try {
     const child = new Deno.Command("bash", {
       args: ["-c", script],

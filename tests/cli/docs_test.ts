@@ -1,14 +1,6 @@
-import { assert, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path/from-file-url";
-import { inDirectory, shell } from "./conc.ts";
-
-const ROOT = fromFileUrl(new URL("../../", import.meta.url));
-
-/**
- * A block of commands in a page, and right behind it what they print, if the page shows it. Those that install or compile are tried
- * elsewhere.
- */
-const BLOCK = /^```sh\n(conc [\s\S]*?|\w[^\n]*\| conc [\s\S]*?)^```$(?:\n\n```text\n([\s\S]*?)^```$)?/gm;
+import { assertMatch } from "@std/assert";
+import { inDirectory } from "./conc.ts";
+import { blocksOf, ROOT, runBlock } from "./documents.ts";
 
 const pages = ["README.md"];
 for await (const { name } of Deno.readDir(`${ROOT}docs`)) {
@@ -16,16 +8,10 @@ for await (const { name } of Deno.readDir(`${ROOT}docs`)) {
 }
 
 for (const page of pages.sort()) {
-  const text = await Deno.readTextFile(ROOT + page);
-  for (const [, block, shown] of text.matchAll(BLOCK)) {
-    const script = block!.trimEnd();
+  for (const { script, shown } of await blocksOf(page)) {
     Deno.test(`the commands in ${page} run as printed: ${script.split("\n")[0]} …`, async () => {
       await inDirectory(async (cwd) => {
-        for (const name of ["one.log", "two words.log", "three.txt", "four.ts"]) {
-          await Deno.writeTextFile(`${cwd}/${name}`, `${name}\n`);
-        }
-        const { stdout, stderr } = await shell(`trap 'echo "exit $?" >&2' ERR\n${script}`, { cwd });
-        assert(!/^exit (2|12\d)$/m.test(stderr), `${stdout}${stderr}`);
+        const { stdout, stderr } = await runBlock(script, { cwd });
         // What is said on stderr comes last in all that is shown.
         if (shown !== undefined) assertMatch(stdout + stderr.replace(/^exit \d+\n/m, ""), likeness(shown));
       });

@@ -49,10 +49,16 @@ export class Host implements AsyncDisposable {
     return host;
   }
 
+  /** A command line that runs a command there. */
+  line(words: readonly string[]): [program: string, ...args: string[]] {
+    const named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', this.name, ...words];
+    return ["ip", "netns", "exec", this.#namespace, ...named];
+  }
+
   /** What runs a command there. */
   command(words: readonly string[], options: Deno.CommandOptions = {}): Deno.Command {
-    const named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', this.name, ...words];
-    return new Deno.Command("ip", { args: ["netns", "exec", this.#namespace, ...named], ...options });
+    const [program, ...args] = this.line(words);
+    return new Deno.Command(program, { args, ...options });
   }
 
   /** Starts conc there. */
