@@ -28,15 +28,23 @@ export interface Situation {
   holders: readonly (Omit<Holder, "weight"> & Claim)[];
   /** In the order of the line. */
   waiters: readonly (Omit<Waiter, "weight"> & Claim)[];
+  /** Whether somebody holds some of it who does not answer, and so is missing here. */
+  isSilent: boolean;
 }
+
+/** Who holds something and does not say so. */
+export const SILENT = "somebody who does not answer";
 
 /** How much of a command stands in a message. */
 const COMMAND_LENGTH = 60;
 
 /** Who is in the way: `held by process 4711 (./backup.sh) since 2026-11-24 22:50:05`. */
-export function describeHolders({ holders, waiters }: Pick<Situation, "holders" | "waiters">): string {
+export function describeHolders(
+  { holders, waiters, isSilent }: Pick<Situation, "holders" | "waiters" | "isSilent">,
+): string {
   const [first] = holders;
   if (first === undefined) {
+    if (isSilent) return `is held by ${SILENT}: its process is stopped, or its machine is cut off`;
     const [next] = waiters;
     if (next === undefined) return "was held a moment ago";
     const who = `process ${next.pid}${onHost(next.host)}${inParentheses(next.command)}`;

@@ -8,7 +8,7 @@ import type { FlagParametersForType } from "@stricli/core";
 import { ConcError } from "../lib/errors.ts";
 import type { NamedSemaphore, Reach } from "../lib/named.ts";
 import { parseCount } from "../lib/units.ts";
-import type { Situation } from "./holders.ts";
+import { SILENT, type Situation } from "./holders.ts";
 import { WAIT_ALIASES } from "./store_flags.ts";
 
 /** Flags of everything that takes permits. */
@@ -52,11 +52,14 @@ export async function knownSemaphore(reach: Reach, name: string): Promise<NamedS
 export async function semaphoreSituation(name: string, semaphore: NamedSemaphore): Promise<Situation> {
   const { holders, waiters, permits, available, waiting } = await semaphore.status();
   const free = Math.max(0, available);
+  const silent = permits - available - holders.reduce((sum, { weight }) => sum + weight, 0);
+  const text = `${permits} ${permits === 1 ? "permit" : "permits"}, ${free} free, ${waiting} waiting`;
   return {
     name,
-    text: `${permits} ${permits === 1 ? "permit" : "permits"}, ${free} free, ${waiting} waiting`,
+    text: silent > 0 ? `${text}, ${silent} held by ${SILENT}` : text,
     record: { type: "semaphore", name, permits, available, holders: holders.length, waiting },
     holders,
     waiters,
+    isSilent: silent > 0,
   };
 }

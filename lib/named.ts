@@ -13,6 +13,7 @@ import type {
   EventStatistics,
   Lease,
   Lock,
+  LockStatistics,
   PutOptions,
   Queue,
   QueueKind,
@@ -93,9 +94,12 @@ export interface NamedLockOptions extends WaitOptions, ForPeople {
 /** A lock that has a name. */
 export interface NamedLock extends Lock {
   acquire(options?: NamedLockOptions): Promise<JobLease>;
-  /** Who holds it and who waits. */
+  /** Whether it is held and how many wait, and who. Between machines who does not answer is missing among these, and counted. */
   status(): Awaitable<
-    { holders: (Holder & { shared: boolean })[]; waiters: (Waiter & { shared: boolean })[] }
+    LockStatistics & {
+      holders: (Holder & { shared: boolean })[];
+      waiters: (Waiter & { shared: boolean })[];
+    }
   >;
 }
 
@@ -127,7 +131,7 @@ export interface NamedSemaphore extends Semaphore {
   keep?(options?: KeepOptions): Promise<Loan>;
   /** Gives back permits by their token. Throws `NotHeldError` if no lease of this semaphore has it. */
   release(token: string): Awaitable<void>;
-  /** Permits, who holds them and who waits. */
+  /** Permits, who holds them and who waits. Between machines who does not answer is missing among these, and counted. */
   status(): Awaitable<SemaphoreStatistics & { holders: Holder[]; waiters: Waiter[] }>;
 }
 

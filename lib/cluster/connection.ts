@@ -127,6 +127,14 @@ export class BrokerConnection {
     return this.#closing === undefined && !this.#lost.signal.aborted;
   }
 
+  /**
+   * Milliseconds from the loss of the connection, as we notice it, until the broker may take it for dead: it waits for two heartbeats at least, we for
+   * one and a half at most. A tenth is left for what takes time.
+   */
+  get graceMs(): number {
+    return this.address.heartbeatS * 400;
+  }
+
   /** Whether the broker takes nothing from us at the moment, as it is short of memory or disk. Puts wait until it does again. */
   get isBlocked(): boolean {
     return this.#isBlocked;

@@ -13,7 +13,6 @@ import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { watchForEnd } from "./getting.ts";
 import { closeSoon, Inbox } from "./inbox.ts";
-import { graceOf } from "./permits.ts";
 import type { ClusterQueue } from "./queue.ts";
 import type { Book } from "./queue_layout.ts";
 import { putBack } from "./putting_back.ts";
@@ -175,7 +174,7 @@ export class ClusterConsumer implements Consumer {
         const round = new AbortController();
         follow(round, [this.#end.signal]);
         watchForEnd(connection, { layout, follower, books, round });
-        this.graceMs = graceOf(connection);
+        this.graceMs = connection.graceMs;
         return this.#flow = { connection, channel, inbox, books, round };
       } catch (error) {
         // A broker that answers late would send items here that nobody is given.

@@ -9,7 +9,6 @@ import { TaskLock } from "../task/lock.ts";
 import { hasCode } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
-import { makeExchange } from "./roll_call.ts";
 
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 200;
@@ -20,7 +19,7 @@ export interface Creation {
   what: string;
   /** Its name at the broker. */
   object: string;
-  /** The exchange that is declared last: the object is there if this is. */
+  /** The exchange that is declared last, one for questions (`roll_call.ts`): the object is there if this is. */
   mark: string;
   /** Makes everything else, whatever of it an earlier attempt left. */
   make: (channel: BrokerChannel, connection: BrokerConnection) => Promise<void>;
@@ -44,7 +43,8 @@ export async function makeOnce(connection: BrokerConnection, creation: Creation)
   return await exclusively(connection, creation, async (channel) => {
     if (await isThere(connection, creation)) return false;
     await creation.make(channel, connection);
-    await makeExchange(channel, creation.mark);
+    const mark = { exchange: creation.mark, type: "fanout", durable: true };
+    await channel.ask((raw) => raw.exchangeDeclare(mark));
     return true;
   });
 }

@@ -8,7 +8,7 @@ import { BrokenLeaseError, NotHeldError } from "../errors.ts";
 import { FENCE_VARIABLE, type JobLease } from "../named.ts";
 import { Timer } from "../time/timer.ts";
 import type { BrokerChannel } from "./channel.ts";
-import type { Part } from "./roll_call.ts";
+import type { Part } from "./parts.ts";
 
 /** What a {@link ClusterLease} is made of. */
 export interface LeaseOptions {

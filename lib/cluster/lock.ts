@@ -6,14 +6,16 @@
 
 import type { Holder, NamedLock, NamedLockOptions, Waiter } from "../named.ts";
 import type { LockStatistics, WaitOptions } from "../primitives.ts";
+import { collect, take } from "./collecting.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { renewed } from "./gate.ts";
-import { ClusterLease } from "./lease.ts";
+import type { ClusterLease } from "./lease.ts";
 import { namesOf } from "./names.ts";
-import { ClusterPermits, graceOf, hold, holdersAndWaiters, type Insider, partOf } from "./permits.ts";
+import { holdersAndWaiters } from "./parts.ts";
+import { type Claim, ClusterPermits, type Insider } from "./permits.ts";
 import type { ClusterStore } from "./store.ts";
 import { type Book, counts, countTokens, destroy, putBack, type Token, token } from "./tokens.ts";
-import { doSoon, timedOut, waitAcross } from "./wait.ts";
+import { doSoon } from "./wait.ts";
 
 /** Options of {@link ClusterLock.open}. */
 export interface ClusterLockOptions {
@@ -23,6 +25,11 @@ export interface ClusterLockOptions {
 
 /** What who shares it weighs, and who does not. */
 const [SHARED, ALONE] = [1, 0];
+
+/** There are as many shares as there ever were holders at once who shared it. */
+const CONTENTS = { permits: Number.MAX_SAFE_INTEGER, tokens: 0 };
+
+const FREE: LockStatistics = { held: false, waiting: 0 };
 
 /**
  * One holder at a time, or several who share it, first come first served: who wants it for itself is not overtaken by those who share.
@@ -51,21 +58,26 @@ export class ClusterLock implements NamedLock {
   static async open(
     store: ClusterStore,
     name: string,
-    { renewMs }: ClusterLockOptions = {},
+    options: ClusterLockOptions = {},
   ): Promise<ClusterLock> {
-    const what = `the lock '${name}'`;
-    const options = { kind: "lock" as const, name, what, ...(renewMs !== undefined && { renewMs }) };
-    const permits = new ClusterPermits(store, options);
-    // There are as many shares as there ever were holders at once who shared it.
-    await permits.make({ permits: Number.MAX_SAFE_INTEGER, tokens: 0 });
-    return new ClusterLock(permits);
+    const lock = ClusterLock.named(store, name, options);
+    await doSoon(store, (connection) => lock.#permits.make(connection, CONTENTS));
+    return lock;
+  }
+
+  /** The lock of a name; it is made when somebody acquires it. One that is not there is free. */
+  static named(store: ClusterStore, name: string, { renewMs }: ClusterLockOptions = {}): ClusterLock {
+    const options = { kind: "lock" as const, name, what: `the lock '${name}'` };
+    return new ClusterLock(
+      new ClusterPermits(store, { ...options, ...(renewMs !== undefined && { renewMs }) }),
+    );
   }
 
   /** The locks of a broker that are held or waited for, by their names. */
   static async names(store: ClusterStore): Promise<string[]> {
     const names: string[] = [];
     for (const name of await doSoon(store, (connection) => namesOf(connection, "lock"))) {
-      const { held, waiting } = await (await ClusterLock.open(store, name)).statistics();
+      const { held, waiting } = await ClusterLock.named(store, name).statistics();
       if (held || waiting > 0) names.push(name);
     }
     return names;
@@ -82,19 +94,12 @@ export class ClusterLock implements NamedLock {
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
-  async acquire({ shared = false, command, ...options }: NamedLockOptions = {}): Promise<ClusterLease> {
-    options.signal?.throwIfAborted();
-    const claim = { shared, ...(command !== undefined && { command }) };
-    if (options.timeoutMs !== 0) {
-      return await waitAcross(
-        this.#permits.store,
-        options,
-        (connection, signal) => this.#attempt(connection, { ...claim, signal }),
-      );
-    }
-    const lease = await this.tryAcquire(claim);
-    if (lease === undefined) throw timedOut(0);
-    return lease;
+  acquire({ shared = false, command, ...options }: NamedLockOptions = {}): Promise<ClusterLease> {
+    const claim = claimOf(shared, command);
+    return this.#permits.acquire(options, {
+      wait: (connection, signal) => this.#wait(connection, { claim, signal }),
+      now: () => this.tryAcquire({ shared, ...(command !== undefined && { command }) }),
+    });
   }
 
   /**
@@ -106,91 +111,92 @@ export class ClusterLock implements NamedLock {
   tryAcquire(
     { shared = false, command }: Omit<NamedLockOptions, keyof WaitOptions> = {},
   ): Promise<ClusterLease | undefined> {
-    return doSoon(this.#permits.store, (connection) => this.#try(connection, { shared, command }));
-  }
-
-  async #try(
-    connection: BrokerConnection,
-    { shared, command }: { shared: boolean; command: string | undefined },
-  ): Promise<ClusterLease | undefined> {
     const permits = this.#permits;
-    const channel = await connection.channel(permits.what);
-    const part = partOf({ state: "waits", weight: shared ? SHARED : ALONE, command });
-    try {
-      await permits.roll.join(connection, part);
-      const pass = await permits.tryEnter(channel, () => Promise.resolve(true));
-      if (pass !== undefined) {
-        const insider = { connection, channel, pass, part };
-        if (shared) return this.#share(insider, await this.#takeShare(insider));
-        if (await this.#putBack(insider, await permits.take(insider, countTokens))) return this.#own(insider);
-        pass.leave();
-      }
-    } catch (error) {
-      permits.roll.leave(part);
-      await channel.close();
-      throw error;
-    }
-    permits.roll.leave(part);
-    await channel.close();
-    return undefined;
+    return doSoon(permits.store, async (connection) => {
+      await permits.make(connection, CONTENTS);
+      return await permits.tryEnter(connection, {
+        claim: claimOf(shared, command),
+        mayPass: () => Promise.resolve(true),
+        work: async (insider) => {
+          if (shared) return this.#share(insider, await this.#takeShare(insider));
+          const areBack = await this.#putBack(insider, await take(permits, insider, countTokens));
+          return areBack ? this.#own(insider) : undefined;
+        },
+      });
+    });
   }
 
   /** Whether it is held, and how many wait, at this moment. */
-  statistics(): Promise<LockStatistics> {
-    const { gate, tokens, log } = this.#permits;
-    return this.#permits.asking(async (channel) => {
-      const { taken, waiting } = await gate.look(channel);
-      const areOut = await tokens.ready(channel) < countTokens(await log.last(channel));
-      // Inside is the holder, or, while shares are out, who waits for them.
-      return { held: taken || areOut, waiting: waiting + (taken && areOut ? 1 : 0) };
-    });
+  async statistics(): Promise<LockStatistics> {
+    const { held, waiting } = await this.#look();
+    return { held, waiting };
   }
 
-  /** Who holds it and who waits. Who does not answer within 300 ms is missing. */
+  /** Whether it is held, who holds it and who waits. Who does not answer within 300 ms is in the first and in the count only. */
   async status(): Promise<
-    { holders: (Holder & { shared: boolean })[]; waiters: (Waiter & { shared: boolean })[] }
+    LockStatistics & {
+      holders: (Holder & { shared: boolean })[];
+      waiters: (Waiter & { shared: boolean })[];
+    }
   > {
-    const counts = await this.#permits.asking(async (channel) => {
-      const { gate, tokens, log } = this.#permits;
+    const isShared = ({ weight }: { weight: number }) => ({ shared: weight === SHARED });
+    for (let look = 1;; look++) {
+      const { held, waiting, inLine, shares } = await this.#look();
+      if (inLine + shares === 0) return { ...FREE, holders: [], waiters: [] };
+      const { roll } = this.#permits;
+      const parts = await this.#permits.asking((_, connection) =>
+        roll.ask(connection, (parts) => parts.length >= inLine + shares)
+      );
+      const { holders, waiters } = holdersAndWaiters(parts);
+      // Whoever held it may have given it back before it was asked, and be of no interest any more.
+      if (held && holders.length === 0 && look === 1) continue;
+      return {
+        held: held || holders.length > 0,
+        waiting: Math.max(waiting, waiters.length),
+        holders: holders.map((holder) => ({ ...holder, ...isShared(holder) })),
+        waiters: waiters.map((waiter) => ({ ...waiter, ...isShared(waiter) })),
+      };
+    }
+  }
+
+  /** How it stands: besides, how many are inside its gate or before it, and how many shares are out. */
+  async #look(): Promise<LockStatistics & { inLine: number; shares: number }> {
+    if (!await this.#permits.exists()) return { ...FREE, inLine: 0, shares: 0 };
+    const { gate, tokens, log } = this.#permits;
+    return await this.#permits.asking(async (channel) => {
       const { taken, waiting } = await gate.look(channel);
       const shares = countTokens(await log.last(channel)) - await tokens.ready(channel);
-      return { inLine: waiting + (taken ? 1 : 0), shares };
+      // Inside is the holder, or, while shares are out, who waits for them.
+      const isWaiting = taken && shares > 0;
+      return {
+        held: taken || shares > 0,
+        waiting: waiting + (isWaiting ? 1 : 0),
+        inLine: waiting + (taken ? 1 : 0),
+        shares,
+      };
     });
-    if (counts.inLine + counts.shares === 0) return { holders: [], waiters: [] };
-    const { roll } = this.#permits;
-    const parts = await this.#permits.asking((_, connection) =>
-      roll.ask(connection, (parts) => parts.length >= counts.inLine + counts.shares)
-    );
-    const isShared = ({ weight }: { weight: number }) => ({ shared: weight === SHARED });
-    const { holders, waiters } = holdersAndWaiters(parts);
-    return {
-      holders: holders.map((holder) => ({ ...holder, ...isShared(holder) })),
-      waiters: waiters.map((waiter) => ({ ...waiter, ...isShared(waiter) })),
-    };
   }
 
-  async #attempt(
+  async #wait(
     connection: BrokerConnection,
-    { shared, command, signal }: { shared: boolean; command?: string; signal: AbortSignal },
+    { claim, signal }: { claim: Claim; signal: AbortSignal },
   ): Promise<ClusterLease> {
     const permits = this.#permits;
-    const part = partOf({ state: "waits", weight: shared ? SHARED : ALONE, command });
-    const channel = await connection.channel(permits.what);
-    try {
-      await permits.roll.join(connection, part);
-      const pass = await permits.gate.enter(channel, signal);
-      const insider = { connection, channel, pass, part };
-      if (shared) return this.#share(insider, await this.#takeShare(insider));
-      const book = await permits.log.last(channel, signal);
-      if (countTokens(book) > 0) {
-        await this.#putBack(insider, await permits.collect(insider, { book, wanted: countTokens, signal }));
-      }
-      return this.#own(insider);
-    } catch (error) {
-      permits.roll.leave(part);
-      void channel.close();
-      throw error;
-    }
+    await permits.make(connection, CONTENTS);
+    return await permits.enter(connection, {
+      ...{ claim, signal },
+      work: async (insider) => {
+        if (claim.weight === SHARED) return this.#share(insider, await this.#takeShare(insider));
+        const book = await permits.log.last(insider.channel, signal);
+        if (countTokens(book) > 0) {
+          await this.#putBack(
+            insider,
+            await collect(permits, insider, { book, wanted: countTokens, signal }),
+          );
+        }
+        return this.#own(insider);
+      },
+    });
   }
 
   /** Takes a share, inside the gate: one that is there, or a new one. */
@@ -213,29 +219,24 @@ export class ClusterLock implements NamedLock {
     return true;
   }
 
-  #share({ connection, channel, pass, part }: Insider, share: Token): ClusterLease {
-    const { tokens: { queue }, roll, renewMs } = this.#permits;
+  #share(insider: Insider, share: Token): ClusterLease {
+    const { channel, pass } = insider;
     pass.leave();
-    return new ClusterLease({
-      ...{ channel, part: hold(part), renewMs, graceMs: graceOf(connection) },
-      fence: pass.count,
+    return this.#permits.grant(insider, {
       renew: async () => {
-        const [delivered] = await renewed(channel, queue, [share.delivered]);
+        const [delivered] = await renewed(channel, this.#permits.tokens.queue, [share.delivered]);
         share = token(delivered!);
       },
       giveBack: () => putBack(channel, [share]),
-      ended: () => roll.leave(part),
     });
   }
 
-  #own({ connection, channel, pass, part }: Insider): ClusterLease {
-    const { roll, renewMs } = this.#permits;
-    return new ClusterLease({
-      ...{ channel, part: hold(part), renewMs, graceMs: graceOf(connection) },
-      fence: pass.count,
-      renew: () => pass.renew(),
-      giveBack: () => pass.leave(),
-      ended: () => roll.leave(part),
-    });
+  #own(insider: Insider): ClusterLease {
+    const { pass } = insider;
+    return this.#permits.grant(insider, { renew: () => pass.renew(), giveBack: () => pass.leave() });
   }
+}
+
+function claimOf(shared: boolean, command: string | undefined): Claim {
+  return { weight: shared ? SHARED : ALONE, command };
 }

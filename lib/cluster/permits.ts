@@ -4,30 +4,20 @@
  * @module
  */
 
-import type { Holder, Waiter } from "../named.ts";
-import { follow } from "../abort.ts";
-import { Timer } from "../time/timer.ts";
+import type { WaitOptions } from "../primitives.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
-import { exclusively, makeOnce } from "./creation.ts";
+import { exclusively, isThere, makeOnce } from "./creation.ts";
 import { Gate, type Pass } from "./gate.ts";
+import { ClusterLease } from "./lease.ts";
 import { Log } from "./log.ts";
 import { addName } from "./names.ts";
+import { hold, type Part, partOf } from "./parts.ts";
 import { makeQuorumQueues } from "./quorum_queue.ts";
-import { type Part, RollCall } from "./roll_call.ts";
+import { RollCall } from "./roll_call.ts";
 import { type ClusterStore, type ObjectKind, objectName } from "./store.ts";
-import { doSoon } from "./wait.ts";
-import {
-  type Book,
-  counts,
-  countTokens,
-  destroy,
-  putBack,
-  type Token,
-  token,
-  Tokens,
-  without,
-} from "./tokens.ts";
+import { doSoon, timedOut, waitAcross } from "./wait.ts";
+import { type Book, Tokens } from "./tokens.ts";
 
 /** From one sign of life to the next: brokers give up on who shows none for 30 minutes, those before 3.8.17 for 15. */
 export const RENEW_MS = 5 * 60_000;
@@ -42,6 +32,9 @@ export interface PermitsOptions {
   renewMs?: number;
 }
 
+/** What somebody wants: how many permits, or of a lock 1 to share it and else 0; and what for. */
+export type Claim = Pick<Part, "weight" | "command">;
+
 /** Who is inside the gate of an object. */
 export interface Insider {
   connection: BrokerConnection;
@@ -49,9 +42,6 @@ export interface Insider {
   pass: Pass;
   part: Part;
 }
-
-/** Ends a round of waiting, to show life. */
-const RENEW = Symbol("renew");
 
 /**
  * An object with permits.
@@ -85,12 +75,13 @@ export class ClusterPermits {
   }
 
   /** Makes it, unless it is there, with so many tokens to begin with. Says whether it did. */
-  make({ permits, tokens = permits }: { permits: number; tokens?: number }): Promise<boolean> {
-    const creation = {
-      what: this.what,
-      object: this.#object,
-      mark: this.#object,
-      make: async (channel: BrokerChannel, connection: BrokerConnection) => {
+  make(
+    connection: BrokerConnection,
+    { permits, tokens = permits }: { permits: number; tokens?: number },
+  ): Promise<boolean> {
+    return makeOnce(connection, {
+      ...{ what: this.what, object: this.#object, mark: this.#object },
+      make: async (channel) => {
         await addName(connection, this.#kind, this.#name);
         await makeQuorumQueues(channel, this.#object, [{ queue: this.gate.queue }, {
           queue: this.tokens.queue,
@@ -100,8 +91,12 @@ export class ClusterPermits {
         await this.log.make(channel, book);
         if (tokens > 0) await this.tokens.add(channel, { log: this.log, book, count: tokens });
       },
-    };
-    return doSoon(this.store, (connection) => makeOnce(connection, creation));
+    });
+  }
+
+  /** Whether it is there. */
+  exists(): Promise<boolean> {
+    return doSoon(this.store, (connection) => isThere(connection, { what: this.what, mark: this.#object }));
   }
 
   /** Asks something over a channel of its own. Throws `SystemError` if there is no answer within 10 s. */
@@ -136,162 +131,104 @@ export class ClusterPermits {
     );
   }
 
+  /** Waits as `wait` says, over however many connections it takes; if there is no time at all, tries as `now` says. */
+  async acquire(
+    options: WaitOptions,
+    { wait, now }: {
+      wait: (connection: BrokerConnection, signal: AbortSignal) => Promise<ClusterLease>;
+      now: () => Promise<ClusterLease | undefined>;
+    },
+  ): Promise<ClusterLease> {
+    options.signal?.throwIfAborted();
+    if (options.timeoutMs !== 0) return await waitAcross(this.store, options, wait);
+    const lease = await now();
+    if (lease === undefined) throw timedOut(0);
+    return lease;
+  }
+
   /**
-   * Collects permits, inside the gate, waiting for what is not there.
+   * Waits in line until we are inside, and does something there.
    *
-   * Cancel safety: who gives up closes the channel; that gives everything back.
+   * Cancel safety: who gives up is not in line any more, nor inside.
    *
-   * @param options `book`: as it was lately; `wanted`: how many, by the book, at once to throw if there can never be so many; `signal`.
+   * @param options `claim`: what others are told; `work`: what to do, which ends in a {@link grant}.
    */
-  async collect(
-    insider: Insider,
-    { book, wanted, signal }: { book: Book; wanted: (book: Book) => number; signal: AbortSignal },
-  ): Promise<Token[]> {
-    const { channel } = insider;
-    let held: Token[] = [];
-    for (;;) {
-      const missing = wanted(book) - held.length;
-      if (missing > 0) await this.#receive(insider, { held, count: wanted(book), signal });
-      book = await this.log.last(channel, signal);
-      held = await this.sort(insider, { book, held, signal });
-      if (held.length === wanted(book)) return held;
+  async enter(
+    connection: BrokerConnection,
+    { claim, signal, work }: {
+      claim: Claim;
+      signal: AbortSignal;
+      work: (insider: Insider) => Promise<ClusterLease>;
+    },
+  ): Promise<ClusterLease> {
+    const part = partOf({ state: "waits", ...claim });
+    const channel = await connection.channel(this.what);
+    try {
+      await this.roll.join(connection, part);
+      const pass = await this.gate.enter(channel, signal);
+      return await work({ connection, channel, pass, part });
+    } catch (error) {
+      this.roll.leave(part);
+      void channel.close();
+      throw error;
     }
   }
 
-  /** Takes permits, inside the gate, if there are so many; else returns undefined and has none. */
-  async take(insider: Insider, wanted: (book: Book) => number): Promise<Token[] | undefined> {
-    const { channel } = insider;
-    let held: Token[] = [];
-    for (;;) {
-      const book = await this.log.last(channel);
-      held = await this.sort(insider, { book, held });
-      const count = wanted(book);
-      if (held.length === count) return held;
-      while (held.length < count) {
-        const taken = await this.tokens.take(channel);
-        if (taken === undefined) {
-          putBack(channel, held);
-          return undefined;
-        }
-        held.push(taken);
+  /**
+   * Goes inside if nobody waits, and does something there. Somebody who only passes through is waited for a moment, as long as `mayPass` says so.
+   *
+   * @param options `claim`: what others are told; `work`: what to do, which ends in a {@link grant}, or in vain.
+   */
+  async tryEnter(
+    connection: BrokerConnection,
+    { claim, mayPass, work }: {
+      claim: Claim;
+      mayPass: (channel: BrokerChannel) => Promise<boolean>;
+      work: (insider: Insider) => Promise<ClusterLease | undefined>;
+    },
+  ): Promise<ClusterLease | undefined> {
+    const part = partOf({ state: "waits", ...claim });
+    const channel = await connection.channel(this.what);
+    let lease: ClusterLease | undefined;
+    try {
+      await this.roll.join(connection, part);
+      const pass = await this.#tryPass(channel, mayPass);
+      lease = pass && await work({ connection, channel, pass, part });
+      if (lease === undefined) pass?.leave();
+      return lease;
+    } finally {
+      if (lease === undefined) {
+        this.roll.leave(part);
+        await channel.close();
       }
     }
   }
 
-  /** Destroys those of some permits that do not count, or are more than there are to be. Returns the others. */
-  async sort(
-    { connection, channel }: Pick<Insider, "connection" | "channel">,
-    { book, held, signal }: { book: Book; held: readonly Token[]; signal?: AbortSignal },
-  ): Promise<Token[]> {
-    const [good, dead]: [Token[], Token[]] = [[], []];
-    for (const each of held) (counts(book, each.id) ? good : dead).push(each);
-    if (countTokens(book) > book.permits && good.length > 0) {
-      await this.change(connection, async (channel, book) => {
-        const excess = good.splice(0, Math.max(0, countTokens(book) - book.permits));
-        if (excess.length === 0) return;
-        await this.log.append(channel, without(book, excess.map(({ id }) => id)));
-        dead.push(...excess);
-      }, signal);
-    }
-    destroy(channel, dead);
-    return good;
+  /**
+   * What who is inside, or was, holds from now on.
+   *
+   * @param options `renew`: shows life; `giveBack`: gives back what is held; both over the channel.
+   */
+  grant(
+    { connection: { graceMs }, channel, pass, part }: Insider,
+    { renew, giveBack }: { renew: () => Promise<void>; giveBack: () => void },
+  ): ClusterLease {
+    return new ClusterLease({
+      ...{ channel, part: hold(part), fence: pass.count, graceMs, renewMs: this.renewMs, renew, giveBack },
+      ended: () => this.roll.leave(part),
+    });
   }
 
-  /** Goes inside if nobody waits. Somebody who only passes through is waited for a moment, as long as `mayPass` says so. */
-  async tryEnter(
+  async #tryPass(
     channel: BrokerChannel,
-    mayPass: () => Promise<boolean>,
+    mayPass: (channel: BrokerChannel) => Promise<boolean>,
   ): Promise<Pass | undefined> {
     for (let pauseMs = 1; pauseMs < 100; pauseMs *= 2) {
       const pass = await this.gate.tryEnter(channel);
       if (pass !== undefined) return pass;
-      if ((await this.gate.look(channel)).waiting > 0 || !await mayPass()) return undefined;
+      if ((await this.gate.look(channel)).waiting > 0 || !await mayPass(channel)) return undefined;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     return undefined;
   }
-
-  /** Waits until so many permits are ours. In `held` afterwards. Shows life from time to time. */
-  async #receive(
-    { channel, pass, part }: Insider,
-    { held, count, signal }: { held: Token[]; count: number; signal: AbortSignal },
-  ): Promise<void> {
-    while (held.length < count) {
-      const round = new AbortController();
-      const unfollow = follow(round, [signal]);
-      using _timer = new Timer(this.renewMs, () => round.abort(RENEW));
-      const inbox = await this.tokens.listen(channel, count - held.length);
-      try {
-        while (held.length < count) {
-          part.collected = held.length;
-          held.push(token(await inbox.next(round.signal)));
-        }
-        await inbox.close();
-      } catch (error) {
-        if (error !== RENEW) throw error;
-        // Nobody else takes what is put back: we are inside.
-        await inbox.close();
-        putBack(channel, [...held.splice(0), ...inbox.takeAll().map(token)]);
-        await pass.renew();
-      } finally {
-        unfollow();
-      }
-    }
-  }
-}
-
-/**
- * Milliseconds from the loss of a connection, as we notice it, until the broker may take it for dead: it waits for two heartbeats at least, we for
- * one and a half at most. A tenth is left for what takes time.
- */
-export function graceOf({ address }: BrokerConnection): number {
-  return address.heartbeatS * 400;
-}
-
-/** A part that this process is about to play. */
-export function partOf({ state, weight, command }: Pick<Part, "state" | "weight" | "command">): Part {
-  return {
-    ...{ state, weight, command },
-    host: Deno.hostname(),
-    pid: Deno.pid,
-    jobPid: undefined,
-    since: Date.now(),
-    token: "",
-  };
-}
-
-/** A part turns from waiting into holding. */
-export function hold(part: Part): Part {
-  delete part.collected;
-  part.state = "holds";
-  part.since = Date.now();
-  part.token = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
-  return part;
-}
-
-/** Whether a text may be the token of a lease. */
-export function isToken(text: string): boolean {
-  return /^[0-9a-f]{16}$/.test(text);
-}
-
-/** Those who hold, the longest first, and those who wait, in the order of the line as their clocks say. */
-export function holdersAndWaiters(
-  parts: readonly Part[],
-): { holders: (Holder & { host: string })[]; waiters: (Waiter & { host: string })[] } {
-  const inOrder = parts.toSorted((one, other) => one.since - other.since);
-  const shown = ({ host, pid, command, since, weight }: Part) => ({
-    ...{ host, command, weight },
-    pid,
-    since: new Date(since),
-  });
-  return {
-    holders: inOrder.filter(({ state }) => state === "holds").map((part) => ({
-      ...shown(part),
-      ...{ jobPid: part.jobPid, token: part.token },
-    })),
-    waiters: inOrder.filter(({ state }) => state === "waits").map((part) => ({
-      ...shown(part),
-      pid: part.pid!,
-    })),
-  };
 }

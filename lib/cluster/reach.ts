@@ -42,7 +42,7 @@ export class ClusterReach implements Reach {
 
   async lock(name: string): Promise<NamedLock> {
     const { ClusterLock } = await import("./lock.ts");
-    return await ClusterLock.open(this.#store, name);
+    return ClusterLock.named(this.#store, name);
   }
 
   async lockNames(): Promise<string[]> {

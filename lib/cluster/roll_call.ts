@@ -10,24 +10,7 @@ import { TimeoutError } from "../errors.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { closeSoon } from "./inbox.ts";
-
-/** Who holds, or waits. */
-export interface Part {
-  /** Which of the two. Who is first in line collects what it waits for, and waits. */
-  state: "holds" | "waits";
-  /** How many permits; of a lock 1 if it is shared, else 0. */
-  weight: number;
-  /** How many permits who waits has collected so far; undefined for who is not first in line. */
-  collected?: number;
-  host: string;
-  pid: number | undefined;
-  jobPid: number | undefined;
-  command: string | undefined;
-  /** Milliseconds since the epoch. */
-  since: number;
-  /** Names the lease; empty for who waits. */
-  token: string;
-}
+import type { Part } from "./parts.ts";
 
 /** How long an answer may take. A process that is stopped does not answer. */
 const ANSWER_LIMIT_MS = 300;
@@ -47,7 +30,7 @@ export class RollCall<P extends object = Part> {
   readonly #listening = new WeakMap<BrokerConnection, Promise<BrokerChannel>>();
 
   /**
-   * @param exchange Where questions are asked; see {@link makeExchange}.
+   * @param exchange Where questions are asked: the mark of the object, see `creation.ts`.
    * @param what The object, in messages.
    */
   constructor(exchange: string, what: string) {
@@ -126,9 +109,4 @@ export class RollCall<P extends object = Part> {
     });
     return channel;
   }
-}
-
-/** Declares an exchange for questions. */
-export async function makeExchange(channel: BrokerChannel, exchange: string): Promise<void> {
-  await channel.ask((raw) => raw.exchangeDeclare({ exchange, type: "fanout", durable: true }));
 }

@@ -18,24 +18,17 @@ import type { SemaphoreStatistics } from "../primitives.ts";
 import { follow } from "../abort.ts";
 import { checkCount, weightProblem } from "../task/check.ts";
 import type { BrokerChannel } from "./channel.ts";
+import { collect, take } from "./collecting.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { renewed } from "./gate.ts";
-import { ClusterLease } from "./lease.ts";
+import type { ClusterLease } from "./lease.ts";
 import { ClusterLoan, endLoan, type LoanPlace } from "./loan.ts";
 import { namesOf } from "./names.ts";
-import {
-  ClusterPermits,
-  graceOf,
-  hold,
-  holdersAndWaiters,
-  type Insider,
-  isToken,
-  partOf,
-} from "./permits.ts";
-import type { Part } from "./roll_call.ts";
+import { holdersAndWaiters, isToken, type Part } from "./parts.ts";
+import { type Claim, ClusterPermits, type Insider } from "./permits.ts";
 import { type ClusterStore, objectName } from "./store.ts";
 import { type Book, countTokens, MOST_PERMITS, putBack, type Token, token } from "./tokens.ts";
-import { doSoon, timedOut, waitAcross } from "./wait.ts";
+import { doSoon } from "./wait.ts";
 
 /** Options of {@link ClusterSemaphore.open}. */
 export interface ClusterSemaphoreOptions {
@@ -84,7 +77,8 @@ export class ClusterSemaphore implements NamedSemaphore {
     const what = `the semaphore '${name}'`;
     const options = { kind: "semaphore" as const, name, what, ...(renewMs !== undefined && { renewMs }) };
     const semaphore = new ClusterSemaphore(name, new ClusterPermits(store, options));
-    const isNew = await semaphore.#permits.make({ permits: permits ?? 1 });
+    const contents = { permits: permits ?? 1 };
+    const isNew = await doSoon(store, (connection) => semaphore.#permits.make(connection, contents));
     if (!isNew && permits !== undefined) await semaphore.#agree(permits);
     return semaphore;
   }
@@ -105,19 +99,11 @@ export class ClusterSemaphore implements NamedSemaphore {
    * @throws {TimeoutError} If `timeoutMs` ran out.
    * @throws The reason of the signal, if it is aborted.
    */
-  async acquire({ weight = 1, command, ...options }: NamedAcquireOptions = {}): Promise<ClusterLease> {
-    options.signal?.throwIfAborted();
-    const claim = { weight, ...(command !== undefined && { command }) };
-    if (options.timeoutMs !== 0) {
-      return await waitAcross(
-        this.#permits.store,
-        options,
-        (connection, signal) => this.#attempt(connection, { ...claim, signal }),
-      );
-    }
-    const lease = await this.tryAcquire(claim);
-    if (lease === undefined) throw timedOut(0);
-    return lease;
+  acquire({ weight = 1, command, ...options }: NamedAcquireOptions = {}): Promise<ClusterLease> {
+    return this.#permits.acquire(options, {
+      wait: (connection, signal) => this.#wait(connection, { claim: { weight, command }, signal }),
+      now: () => this.tryAcquire({ weight, ...(command !== undefined && { command }) }),
+    });
   }
 
   /**
@@ -126,38 +112,21 @@ export class ClusterSemaphore implements NamedSemaphore {
    * @param options How many permits to take (default: 1), and what for.
    * @throws As {@link ClusterSemaphore.acquire}.
    */
-  tryAcquire(
+  async tryAcquire(
     { weight = 1, command }: Omit<NamedAcquireOptions, "signal" | "timeoutMs"> = {},
   ): Promise<ClusterLease | undefined> {
-    return doSoon(this.#permits.store, (connection) => this.#try(connection, { weight, command }));
-  }
-
-  async #try(
-    connection: BrokerConnection,
-    { weight, command }: { weight: number; command: string | undefined },
-  ): Promise<ClusterLease | undefined> {
     const permits = this.#permits;
-    const channel = await connection.channel(permits.what);
-    const part = partOf({ state: "waits", weight, command });
-    try {
-      wantedOf(weight)(await permits.log.last(channel));
-      await permits.roll.join(connection, part);
-      const mayPass = async () => await permits.tokens.ready(channel) >= weight;
-      const pass = await permits.tryEnter(channel, mayPass);
-      if (pass !== undefined) {
-        const insider = { connection, channel, pass, part };
-        const held = await permits.take(insider, wantedOf(weight));
-        if (held !== undefined) return this.#grant(insider, held);
-        pass.leave();
-      }
-    } catch (error) {
-      permits.roll.leave(part);
-      await channel.close();
-      throw error;
-    }
-    permits.roll.leave(part);
-    await channel.close();
-    return undefined;
+    const wanted = wantedOf(weight);
+    wanted(await permits.asking((channel) => permits.log.last(channel)));
+    return await doSoon(permits.store, (connection) =>
+      permits.tryEnter(connection, {
+        claim: { weight, command },
+        mayPass: async (channel) => await permits.tokens.ready(channel) >= weight,
+        work: async (insider) => {
+          const held = await take(permits, insider, wanted);
+          return held && this.#grant(insider, held);
+        },
+      }));
   }
 
   /** Not at this reach: a connection holds permits; {@link keep} is what there is. */
@@ -249,31 +218,25 @@ export class ClusterSemaphore implements NamedSemaphore {
     return { queue: objectName("semaphore", this.#name, `lease.${token}`), what: this.#permits.what };
   }
 
-  async #attempt(
+  async #wait(
     connection: BrokerConnection,
-    { weight, command, signal }: { weight: number; command?: string; signal: AbortSignal },
+    { claim, signal }: { claim: Claim; signal: AbortSignal },
   ): Promise<ClusterLease> {
     const permits = this.#permits;
     const end = new AbortController();
     const unfollow = follow(end, [signal]);
-    const part = partOf({ state: "waits", weight, command });
-    const channel = await connection.channel(permits.what);
-    let watching: BrokerChannel | undefined;
+    const watching = await connection.channel(permits.what);
     try {
-      watching = await connection.channel(permits.what);
-      const book = await this.#watch(watching, { weight, end });
-      await permits.roll.join(connection, part);
-      const pass = await permits.gate.enter(channel, end.signal);
-      const insider = { connection, channel, pass, part };
-      const wanted = wantedOf(weight);
-      return this.#grant(insider, await permits.collect(insider, { book, wanted, signal: end.signal }));
-    } catch (error) {
-      permits.roll.leave(part);
-      void channel.close();
-      throw error;
+      const book = await this.#watch(watching, { weight: claim.weight, end });
+      const wanted = wantedOf(claim.weight);
+      return await permits.enter(connection, {
+        ...{ claim, signal: end.signal },
+        work: async (insider) =>
+          this.#grant(insider, await collect(permits, insider, { book, wanted, signal: end.signal })),
+      });
     } finally {
       unfollow();
-      void watching?.close();
+      void watching.close();
     }
   }
 
@@ -296,17 +259,15 @@ export class ClusterSemaphore implements NamedSemaphore {
     return first;
   }
 
-  #grant({ connection, channel, pass, part }: Insider, held: Token[]): ClusterLease {
-    const { tokens: { queue }, roll, renewMs } = this.#permits;
+  #grant(insider: Insider, held: Token[]): ClusterLease {
+    const { channel, pass } = insider;
     pass.leave();
-    return new ClusterLease({
-      ...{ channel, part: hold(part), renewMs, graceMs: graceOf(connection) },
-      fence: pass.count,
+    return this.#permits.grant(insider, {
       renew: async () => {
-        held = (await renewed(channel, queue, held.map(({ delivered }) => delivered))).map(token);
+        const delivered = held.map((each) => each.delivered);
+        held = (await renewed(channel, this.#permits.tokens.queue, delivered)).map(token);
       },
       giveBack: () => putBack(channel, held),
-      ended: () => roll.leave(part),
     });
   }
 

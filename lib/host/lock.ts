@@ -94,12 +94,14 @@ export class HostLock implements NamedLock {
   }
 
   /** Who holds it and who waits, those that are gone left out. */
-  status(): { holders: (Holder & { shared: boolean })[]; waiters: (Waiter & { shared: boolean })[] } {
+  status(): LockStatistics & {
+    holders: (Holder & { shared: boolean })[];
+    waiters: (Waiter & { shared: boolean })[];
+  } {
     this.#permits.clearLine();
     const isShared = ({ weight }: { weight: number }) => ({ shared: weight < SHARES });
-    return {
-      holders: this.#permits.holders().map((holder) => ({ ...holder, ...isShared(holder) })),
-      waiters: this.#permits.waiters().map((waiter) => ({ ...waiter, ...isShared(waiter) })),
-    };
+    const holders = this.#permits.holders().map((holder) => ({ ...holder, ...isShared(holder) }));
+    const waiters = this.#permits.waiters().map((waiter) => ({ ...waiter, ...isShared(waiter) }));
+    return { held: holders.length > 0, waiting: waiters.length, holders, waiters };
   }
 }

@@ -8,6 +8,7 @@ const holder = {
 };
 const waiter = { pid: 3, command: "true", since };
 const situation: Situation = {
+  isSilent: false,
   ...{ name: "a", text: "held, 1 waiting", record: { type: "lock", name: "a" } },
   ...{ holders: [holder], waiters: [waiter] },
 };
@@ -16,19 +17,23 @@ Deno.test("describeHolders() names the process of the command, the command, and 
   assertEquals(describeHolders(situation), "is held by process 2 (./backup.sh) since 2026-11-24 22:50:05");
   const own = { ...holder, jobPid: undefined, command: undefined };
   assertEquals(
-    describeHolders({ holders: [own, holder], waiters: [] }),
+    describeHolders({ holders: [own, holder], waiters: [], isSilent: false }),
     "is held by 2, the longest by process 1 since 2026-11-24 22:50:05",
   );
   const timed = { ...own, pid: undefined, command: "for 1h\nor so" };
   assertEquals(
-    describeHolders({ holders: [timed], waiters: [] }),
+    describeHolders({ holders: [timed], waiters: [], isSilent: false }),
     "is held by a token (for 1h or so) since 2026-11-24 22:50:05",
   );
   assertEquals(
-    describeHolders({ holders: [], waiters: [waiter] }),
+    describeHolders({ holders: [], waiters: [waiter], isSilent: false }),
     "has a line of 1, at its head process 3 (true)",
   );
-  assertEquals(describeHolders({ holders: [], waiters: [] }), "was held a moment ago");
+  assertEquals(describeHolders({ holders: [], waiters: [], isSilent: false }), "was held a moment ago");
+  assertEquals(
+    describeHolders({ holders: [], waiters: [waiter], isSilent: true }),
+    "is held by somebody who does not answer: its process is stopped, or its machine is cut off",
+  );
 });
 
 Deno.test("recordsOf() is a record of each, with null for what is not known", () => {

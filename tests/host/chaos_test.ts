@@ -67,7 +67,7 @@ Deno.test(`the primitives of the host reach keep their promises while processes 
   assertEquals(new HostSemaphore(store, "chaos").status(), {
     ...{ permits: CHAOS_PERMITS, available: CHAOS_PERMITS, waiting: 0, holders: [], waiters: [] },
   });
-  assertEquals(new HostLock(store, "chaos").status(), { holders: [], waiters: [] });
+  assertEquals(new HostLock(store, "chaos").status(), { held: false, waiting: 0, holders: [], waiters: [] });
 
   const facts: Fact[] = [...kills];
   for await (const { name } of Deno.readDir(directory)) {

@@ -17,7 +17,7 @@ Deno.test("HostLock.acquire({ shared }) lets in who shares, and nobody overtakes
     one.release();
     two.release();
     (await alone).release();
-    assertEquals(lock.status(), { holders: [], waiters: [] });
+    assertEquals(lock.status(), { held: false, waiting: 0, holders: [], waiters: [] });
   });
 });
 

@@ -71,7 +71,12 @@ Deno.test("a store of version 1 is read: what outlives a reboot is there, what d
     database.close();
     using store = new Store(path);
     assertEquals(new HostSemaphore(store, "db").statistics(), { permits: 5, available: 5, waiting: 0 });
-    assertEquals(new HostLock(store, "nightly").status(), { holders: [], waiters: [] });
+    assertEquals(new HostLock(store, "nightly").status(), {
+      held: false,
+      waiting: 0,
+      holders: [],
+      waiters: [],
+    });
     const { set, data, generation } = new HostEvent(store, "db-ready").statistics();
     assertEquals({ set, data, generation }, { set: true, data: "port 5432", generation: 1 });
     const queue = new HostQueue(store, "jobs");
