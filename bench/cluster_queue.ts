@@ -19,7 +19,7 @@ const WORKERS = 2;
 export async function measureQueues(url: string): Promise<void> {
   const conc = concExecutable();
   const run = (args: readonly string[], stdin = "") =>
-    runProgram([conc, "queue", ...args, "--store", url], { stdin });
+    runProgram([conc, "queue", ...args], { stdin, env: { CONC_STORE: url } });
   const name = `bench-${crypto.randomUUID()}`;
   // Whoever makes the first object of a broker waits longer.
   await run(["create", name]);
@@ -38,8 +38,7 @@ async function measurePut(run: Run, name: string): Promise<void> {
     const startedMs = performance.now();
     await run(["put", name], lines);
     timesMs.push(performance.now() - startedMs);
-    const size = new TextDecoder().decode(await run(["size", name])).trim();
-    if (size !== String(LINES)) throw new Error(`conc queue put put ${size} of ${LINES} lines`);
+    await expectSize(run, name, LINES);
     await run(["purge", name]);
   }
   const rate = LINES * 1_000 / median(timesMs);
@@ -65,6 +64,7 @@ async function measureWork(run: Run, name: string): Promise<void> {
       Array.from({ length: WORKERS }, () => run(["work", name, "-j1", "--until-empty", "true"])),
     );
     timesMs.push(performance.now() - startedMs);
+    await expectSize(run, name, 0);
   }
   const rate = JOBS * 1_000 / median(timesMs);
   printTable(`cluster: ${WORKERS} x conc queue work -j1 true, ${JOBS} items`, [
@@ -76,6 +76,11 @@ async function measureWork(run: Run, name: string): Promise<void> {
       rate.toFixed(0),
     ],
   ]);
+}
+
+async function expectSize(run: Run, name: string, expected: number): Promise<void> {
+  const size = new TextDecoder().decode(await run(["size", name])).trim();
+  if (size !== String(expected)) throw new Error(`the queue has ${size} items, not ${expected}`);
 }
 
 function numbers(count: number): string {

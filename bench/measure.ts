@@ -118,10 +118,11 @@ export function median(values: readonly number[]): number {
  */
 export async function runProgram(
   words: readonly string[],
-  { stdin = "" }: { stdin?: string } = {},
+  { stdin = "", env = {} }: { stdin?: string; env?: Record<string, string> } = {},
 ): Promise<Uint8Array> {
   const [program, ...args] = words;
-  const command = new Deno.Command(program!, { args, stdin: "piped", stdout: "piped", stderr: "piped" });
+  const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  const command = new Deno.Command(program!, { args, env, ...piped });
   const child = command.spawn();
   const fed = feed(child.stdin, stdin);
   const { success, code, stdout, stderr } = await child.output();
