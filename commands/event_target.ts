@@ -4,6 +4,7 @@
  * @module
  */
 
+import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { UsageError } from "../lib/errors.ts";
 import { processProbe } from "../lib/host/process_probe.ts";
@@ -157,8 +158,8 @@ function eventTarget(name: string): Target {
     async open(surroundings) {
       const event = await surroundings.event(name);
       return {
-        async probe() {
-          const { set, generation, data } = await event.statistics();
+        async probe(signal) {
+          const { set, generation, data } = await abortable(Promise.resolve(event.statistics()), signal);
           const seen = set ? "is set" : `is not set${hint}`;
           return { holds: set, seen, generation, data };
         },

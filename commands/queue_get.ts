@@ -72,7 +72,7 @@ async function runGet(
   parseName(name);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
-  await using reach = await openReach(context, flags);
+  await using reach = await openReach(context, flags, { signal });
   const queue = await reach.queue(name, { timeoutMs, signal });
   for (let got = 0; got < flags.count;) {
     signal.throwIfAborted();

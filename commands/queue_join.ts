@@ -54,10 +54,10 @@ async function runJoin(
   [name = ""]: string[],
 ): Promise<number> {
   parseName(name);
-  await using reach = await openReach(context, flags);
-  const queue = await knownQueue(reach, name);
   const { timeout: timeoutMs = Infinity } = flags;
   using interrupts = new Interrupts();
+  await using reach = await openReach(context, flags, { signal: interrupts.first });
+  const queue = await reach.whenFree(() => knownQueue(reach, name), { signal: interrupts.first });
   const startMs = context.monotonic();
   try {
     await queue.join({ timeoutMs, signal: interrupts.first });

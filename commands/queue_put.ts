@@ -5,7 +5,7 @@
  */
 
 import { bytesToText, textToBytes } from "../lib/bytes.ts";
-import { HeldUpError, InterruptedError, TimeoutError, UsageError } from "../lib/errors.ts";
+import { HeldUpError, InterruptedError, SystemError, TimeoutError, UsageError } from "../lib/errors.ts";
 import type { NamedQueue, Reach } from "../lib/named.ts";
 import { readRecords } from "../lib/jobs/lines.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
@@ -105,8 +105,10 @@ async function runPut(
   parseName(name);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
-  await using reach = await openReach(context, flags);
-  const queue = await reach.queue(name, { timeoutMs, signal });
+  await using reach = await openReach(context, flags, { signal });
+  const { priority, delay: delayMs, dedup } = flags;
+  const how = { priority, delayMs, ...(dedup !== undefined && { dedup }) };
+  const queue = await reach.queue(name, { timeoutMs, signal, items: how });
   if (words.length === 0 && context.stdinIsTerminal && !flags.quiet) {
     await say(context, "reading items from the terminal, one a line: Ctrl-D ends them");
   }
@@ -123,7 +125,7 @@ async function runPut(
     failure = { error };
   }
   if (flags.json) await context.stdout.write(ndjson({ type: "put", name, ...tally }));
-  if (failure !== undefined) return await fail(context, { error: failure.error, flags, name, tally });
+  if (failure !== undefined) return await fail(context, { error: failure.error, flags, name, tally, signal });
   if (tally.duplicates > 0 && !flags.json && !flags.quiet) {
     await say(context, `${items(tally.duplicates)} had a key that was in the queue already`);
   }
@@ -133,11 +135,12 @@ async function runPut(
 /** Says how far it came, and what stopped it. */
 async function fail(
   context: Context,
-  { error, flags, name, tally }: {
+  { error, flags, name, tally, signal }: {
     error: unknown;
     flags: PutFlags & CommonFlags;
     name: string;
     tally: Tally;
+    signal: AbortSignal;
   },
 ): Promise<number> {
   const put = `${tally.put === 1 ? "1 item was" : `${tally.put} items were`} put`;
@@ -145,6 +148,9 @@ async function fail(
     if (tally.put > 0 && !(flags.quiet && error instanceof InterruptedError)) {
       await say(context, `${put} before that`).catch(() => {});
     }
+    // Of an item that was on its way when the signal came nobody knows, which is to be said, too.
+    if (signal.aborted && error instanceof SystemError) await say(context, error.message).catch(() => {});
+    signal.throwIfAborted();
     throw error;
   }
   if (!flags.noWait) {

@@ -140,7 +140,7 @@ async function runWork(
   parseName(name);
   using interrupts = new Interrupts();
   const signal = interrupts.first;
-  await using reach = await openReach(context, flags);
+  await using reach = await openReach(context, flags, { signal });
   const slots = flags.jobs ?? navigator.hardwareConcurrency;
   using source = await reach.consumer(name, {
     concurrency: slots,

@@ -25,16 +25,16 @@ export async function openReach(
   flags: StoreFlags & Pick<CommonFlags, "quiet"> & { timeout?: number },
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<Reach> {
+  const onHeldUp = (text: string) => {
+    // Who reads no more is no reason to end.
+    if (!flags.quiet) say(context, text).catch(() => {});
+  };
   const url = brokerUrl(context, flags);
   if (url === undefined) {
     const [{ HostReach }, { Store }] = await Promise.all([
       import("../lib/host/reach.ts"),
       import("../lib/host/store.ts"),
     ]);
-    const onHeldUp = (text: string) => {
-      // Who reads no more is no reason to end.
-      if (!flags.quiet) say(context, text).catch(() => {});
-    };
     return new HostReach(new Store(storePath(context, flags), { onHeldUp }));
   }
   const [{ ClusterReach }, { ClusterStore }] = await Promise.all([
@@ -43,5 +43,5 @@ export async function openReach(
   ]);
   // Who waits for nothing waits for an answer nevertheless.
   const timeoutMs = Math.min(flags.timeout || CONNECT_LIMIT_MS, CONNECT_LIMIT_MS);
-  return new ClusterReach(await ClusterStore.open(url, { timeoutMs, ...(signal && { signal }) }));
+  return new ClusterReach(await ClusterStore.open(url, { timeoutMs, onHeldUp, ...(signal && { signal }) }));
 }

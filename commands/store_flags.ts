@@ -65,7 +65,13 @@ export function storePath({ env }: Pick<Context, "env">, { store }: StoreFlags):
   if (named === undefined) return defaultStorePath(env);
   if (named === "") throw new UsageError("cannot use '' as a store: name a file with --store");
   const scheme = schemeOf(named);
-  if (scheme === undefined) return named;
+  if (scheme === undefined) {
+    // With a slip of the pen every machine would have a store of its own, and the password would be the name of a file.
+    if (!/^\s*(amqps?\W*\/\/|[a-z][a-z0-9+.-]+:)/i.test(named)) return named;
+    throw new UsageError(
+      "cannot use a store that looks like a broker's URL and is none: write amqp://USER:PASSWORD@HOST, or begin the name of a file with ./",
+    );
+  }
   throw new UsageError(
     `cannot use a store of the kind ${scheme}:// : name a file, or amqp://…, with --store or CONC_STORE`,
   );

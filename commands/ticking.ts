@@ -208,6 +208,7 @@ async function printTicks(
     );
     if (tick.number === count) break;
   }
+  interrupts.first.throwIfAborted();
   return SUCCESS;
 }
 

@@ -231,6 +231,8 @@ export interface NamedQueueOptions extends WaitOptions {
   kind?: QueueKind;
   /** How many items it takes before put waits; Infinity for no limit. Default: what it has, or no limit if it is new. */
   maxSize?: number;
+  /** How items are to be put: what the store cannot do is refused before the queue is made. */
+  items?: Omit<ItemOptions, "dedup"> & { dedup?: unknown };
 }
 
 /** A queue of bytes that has a name. */

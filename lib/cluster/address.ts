@@ -68,8 +68,16 @@ export class BrokerAddress {
       ? "guest"
       : decode(parsed.password, "password");
     const segments = parsed.pathname.split("/").slice(1);
-    if (segments.length > 1) throw wrong("a slash in the name of its vhost must be written %2F");
-    this.vhost = decode(segments[0] ?? "", "vhost") || "/";
+    if (segments.length > 1) {
+      throw wrong("a slash in the name of its vhost, or in its password, must be written %2F");
+    }
+    const vhost = segments[0] ?? "";
+    if (vhost.includes("@")) {
+      throw wrong(
+        "a slash in its user or password must be written %2F, and an @ in the name of its vhost %40",
+      );
+    }
+    this.vhost = decode(vhost, "vhost") || "/";
     if (parsed.hash !== "") throw wrong("a # in its password must be written %23");
     const { heartbeatS, authorityFile } = parameters(parsed.searchParams, this.tls);
     this.heartbeatS = heartbeatS;

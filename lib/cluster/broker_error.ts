@@ -40,6 +40,11 @@ export function hasCode(error: unknown, code: BrokerErrorCode): boolean {
   return codeOf(error) === code;
 }
 
+/** Whether what we throw for an error of a channel has a code. */
+export function isBecause(error: unknown, code: BrokerErrorCode): boolean {
+  return error instanceof Error && hasCode(error.cause, code);
+}
+
 /**
  * Why there is no connection.
  *

@@ -16,6 +16,9 @@ import { hasCode, requestError, UnavailableError } from "./broker_error.ts";
 /** How long an answer may take: to delete a queue that nobody leads a broker needs five seconds. */
 const ANSWER_LIMIT_MS = 10_000;
 
+/** How long {@link BrokerChannel.close} waits. */
+const CLOSE_LIMIT_MS = 2_000;
+
 /** What became of a message: it is kept; the broker did not take it (its queue is full); there is no such queue. */
 export type PublishResult = "confirmed" | "rejected" | "unroutable";
 
@@ -45,7 +48,7 @@ export class BrokerChannel {
   readonly #returned = new Set<string>();
   #cause: unknown;
   #silence: UnavailableError | undefined;
-  #isClosing = false;
+  #closing: Promise<void> | undefined;
   #confirms: Promise<void> | undefined;
   #published = 0;
 
@@ -72,7 +75,7 @@ export class BrokerChannel {
     const { connectionLost, address, object } = this.#options;
     if (connectionLost.aborted) return connectionLost.reason;
     if (this.#silence !== undefined) return this.#silence;
-    if (this.#isClosing) return new ClosedError(`cannot use ${object}: the connection is closed`);
+    if (this.#closing !== undefined) return new ClosedError(`cannot use ${object}: the connection is closed`);
     return requestError(hasCode(error, "CH_CLOSE") ? this.#cause ?? error : error, { address, object });
   }
 
@@ -134,10 +137,10 @@ export class BrokerChannel {
     return this.#returned.delete(messageId) ? "unroutable" : "confirmed";
   }
 
-  /** Closes it. What was delivered and not acknowledged goes back. Never throws. Waits for the broker's answer, 10 s at most. */
-  async close(): Promise<void> {
-    this.#isClosing = true;
-    await deadline(() => this.raw.close(), ANSWER_LIMIT_MS).catch(() => {});
+  /** Closes it. What was delivered and not acknowledged goes back. Never throws. Waits for the broker's answer, 2 s at most. */
+  close(): Promise<void> {
+    return this.#closing ??= deadline(() => this.raw.close(), CLOSE_LIMIT_MS).catch(() => {})
+      .finally(() => this.#options.closed());
   }
 
   #giveUp(limitMs: number): Error {
@@ -148,15 +151,15 @@ export class BrokerChannel {
         formatDuration(limitMs)
       } from the broker at ${address.hostAndPort}: try again`,
     );
-    if (!this.#isClosing) this.#lost.abort(this.#silence);
+    if (this.#closing === undefined) this.#lost.abort(this.#silence);
     void this.close();
     return this.#silence;
   }
 
   #closed(): void {
     const { closed, connectionLost } = this.#options;
+    if (this.#closing !== undefined) return;
     closed();
-    if (this.#isClosing) return;
     // The client closes the channels of a lost connection before it tells of the loss.
     queueMicrotask(() => {
       if (connectionLost.aborted) this.#lost.abort(connectionLost.reason);

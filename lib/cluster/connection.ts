@@ -29,7 +29,7 @@ export interface ConnectOptions {
 /** How long {@link BrokerConnection.open} tries unless told otherwise. */
 const CONNECT_LIMIT_MS = 10_000;
 /** How long {@link BrokerConnection.close} waits for the broker to take its leave. */
-const CLOSE_LIMIT_MS = 2_000;
+const CLOSE_LIMIT_MS = 1_000;
 /** The largest frame: what brokers offer. The client's own 8 KiB would cut a large item in many pieces. */
 const FRAME_BYTES = 131_072;
 /** What the first frame of a broker begins with, a method on channel 0, or the header that a broker of another version answers with. */
@@ -168,7 +168,7 @@ export class BrokerConnection {
 
   /**
    * Closes it, once what was sent has gone out. What was delivered and not acknowledged goes back. Never throws; if the broker does not
-   * answer within 2 s the connection is cut.
+   * answer within 1 s the connection is cut.
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();

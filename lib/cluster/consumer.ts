@@ -9,14 +9,18 @@ import { ClosedError, NotHeldError, UsageError } from "../errors.ts";
 import type { Consumer, ConsumerOptions, GiveBackOptions, Received } from "../named.ts";
 import { follow, onAbort } from "../abort.ts";
 import { UnavailableError } from "./broker_error.ts";
+import { deadline } from "../time/deadline.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { watchForEnd } from "./getting.ts";
 import { closeSoon, Inbox } from "./inbox.ts";
-import type { ClusterQueue } from "./queue.ts";
+import { ClusterQueue } from "./queue.ts";
 import type { Book } from "./queue_layout.ts";
 import { putBack } from "./putting_back.ts";
+import type { ClusterStore } from "./store.ts";
 
+/** How long {@link ClusterConsumer.close} waits for the broker: what it has not heard of by then it gives to another. */
+const CLOSE_LIMIT_MS = 2_000;
 /** From one attempt to the next at what the broker has not got up yet. */
 const RETRY_MS = 200;
 
@@ -50,13 +54,27 @@ export class ClusterConsumer implements Consumer {
   #joined: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
 
-  /** @throws {UsageError} If a lease is to end by time: brokers take back what they gave only when the connection ends. */
-  constructor(queue: ClusterQueue, options: ConsumerOptions = {}) {
+  /**
+   * A consumer of the queue of a name, which is made if it is not there.
+   *
+   * @throws {UsageError} If a lease is to end by time: brokers take back what they gave only when the connection ends.
+   * @throws {SystemError} If the broker cannot be used.
+   */
+  static async open(
+    store: ClusterStore,
+    name: string,
+    options: ConsumerOptions = {},
+  ): Promise<ClusterConsumer> {
     if (options.leaseMs !== undefined) {
       throw new UsageError(
         "cannot end a lease by time at a broker as it ends with the connection: leave out --lease, or use --timeout",
       );
     }
+    const { signal } = options;
+    return new ClusterConsumer(await ClusterQueue.open(store, name, signal && { signal }), options);
+  }
+
+  private constructor(queue: ClusterQueue, options: ConsumerOptions) {
     this.#queue = queue;
     this.#options = options;
     queue.parts.receipts.onLost = (token, reason) => this.onLost(token, reason);
@@ -111,10 +129,13 @@ export class ClusterConsumer implements Consumer {
    */
   async close(): Promise<void> {
     this.#stop();
-    await Promise.all(this.#settling);
-    const flow = this.#flow;
-    this.#flow = undefined;
-    if (flow !== undefined && !flow.channel.lost.aborted) await this.#leave(flow);
+    const leaving = async () => {
+      await Promise.all(this.#settling);
+      const flow = this.#flow;
+      this.#flow = undefined;
+      if (flow !== undefined && !flow.channel.lost.aborted) await this.#leave(flow);
+    };
+    await deadline(leaving, CLOSE_LIMIT_MS).catch(() => {});
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 

@@ -6,7 +6,7 @@
 
 import { delay } from "@std/async/delay";
 import { TaskLock } from "../task/lock.ts";
-import { hasCode } from "./broker_error.ts";
+import { isBecause } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 
@@ -79,7 +79,7 @@ export async function exclusively<T>(
   try {
     return await work(channel);
   } finally {
-    if (!channel.lost.aborted) await channel.raw.queueDelete(queue).catch(() => {});
+    if (!channel.lost.aborted) await channel.ask((raw) => raw.queueDelete(queue)).catch(() => {});
     await channel.close();
   }
 }
@@ -92,12 +92,11 @@ async function lone(
   for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     const channel = await connection.channel(what);
     try {
-      await channel.raw.queueDeclare({ queue, exclusive: true });
+      await channel.ask((raw) => raw.queueDeclare({ queue, exclusive: true }));
       return channel;
     } catch (error) {
-      const failure = channel.failure(error);
       await channel.close();
-      if (!hasCode(error, "RESOURCE_LOCKED")) throw failure;
+      if (!isBecause(error, "RESOURCE_LOCKED")) throw error;
     }
     await delay(pauseMs * (0.5 + Math.random() / 2), signal ? { signal } : {});
   }
@@ -110,10 +109,10 @@ export async function isThere(
 ): Promise<boolean> {
   const channel = await connection.channel(what);
   try {
-    await channel.raw.exchangeDeclare({ exchange: mark, passive: true });
+    await channel.ask((raw) => raw.exchangeDeclare({ exchange: mark, passive: true }));
     return true;
   } catch (error) {
-    if (!hasCode(error, "NOT_FOUND")) throw channel.failure(error);
+    if (!isBecause(error, "NOT_FOUND")) throw error;
     return false;
   } finally {
     await channel.close();

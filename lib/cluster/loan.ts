@@ -127,7 +127,8 @@ export async function endLoan(store: ClusterStore, { queue, what }: LoanPlace): 
     } catch (error) {
       if (!(error instanceof TimeoutError)) throw error;
       throw new SystemError(
-        `cannot release permits of ${what}: the process that holds them does not answer: see conc sem status`,
+        `cannot say whether the permits of ${what} are released: the process that holds them does not answer; it will once it goes on: ` +
+          "see conc sem status",
       );
     } finally {
       await channel.close();

@@ -112,7 +112,7 @@ export class ClusterLock implements NamedLock {
     { shared = false, command }: Omit<NamedLockOptions, keyof WaitOptions> = {},
   ): Promise<ClusterLease | undefined> {
     const permits = this.#permits;
-    return doSoon(permits.store, async (connection) => {
+    const attempt = async (connection: BrokerConnection) => {
       await permits.make(connection, CONTENTS);
       return await permits.tryEnter(connection, {
         claim: claimOf(shared, command),
@@ -123,7 +123,8 @@ export class ClusterLock implements NamedLock {
           return areBack ? this.#own(insider) : undefined;
         },
       });
-    });
+    };
+    return doSoon(permits.store, attempt, { undo: (lease) => lease?.release() });
   }
 
   /** Whether it is held, and how many wait, at this moment. */

@@ -13,6 +13,8 @@ import { Inbox } from "./inbox.ts";
  */
 const RETENTION = { "x-max-length-bytes": 1_000_000, "x-stream-max-segment-size-bytes": 500_000 } as const;
 
+/** How long an append may take: a broker that is short of memory or disk takes nothing. */
+const APPEND_LIMIT_MS = 10_000;
 /** How long the entry that a follower begins with may take. */
 const FIRST_LIMIT_MS = 5_000;
 
@@ -60,10 +62,11 @@ export class Log<T> {
    *
    * Cancel safety: cannot be cancelled. If the connection is lost it may be there or not.
    *
-   * @throws {SystemError} If the channel is lost before the broker has answered.
+   * @throws {SystemError} If the channel is lost before the broker has answered, or it does not within 10 s.
    */
   async append(channel: BrokerChannel, state: T): Promise<void> {
-    await channel.publish({ routingKey: this.queue }, encoder.encode(JSON.stringify(state)));
+    const publishing = channel.publish({ routingKey: this.queue }, encoder.encode(JSON.stringify(state)));
+    await channel.answered(publishing, APPEND_LIMIT_MS);
   }
 
   /**

@@ -140,7 +140,9 @@ export class ClusterPermits {
     },
   ): Promise<ClusterLease> {
     options.signal?.throwIfAborted();
-    if (options.timeoutMs !== 0) return await waitAcross(this.store, options, wait);
+    if (options.timeoutMs !== 0) {
+      return await waitAcross(this.store, options, wait, (lease) => lease.release());
+    }
     const lease = await now();
     if (lease === undefined) throw timedOut(0);
     return lease;

@@ -30,8 +30,8 @@ export interface Parcel {
   record: ItemRecord;
   /** Milliseconds until it can be gotten. */
   delayMs: number;
-  /** It was sent, and the connection was lost before the broker said that it has it. */
-  isUnsure?: boolean;
+  /** It was sent. Unless the broker has said then that it has it, or does not take it, nobody knows. */
+  isSent?: boolean;
   isPut?: boolean;
 }
 
@@ -124,12 +124,14 @@ export class Putting {
         const pass = await gate.tryEnter(channel);
         if (pass !== undefined) {
           const room = await this.#roomFor(channel);
-          const taken = parcels.slice(0, Math.max(0, room));
-          await this.send(connection, taken);
-          return taken.length;
+          // Some may be there already, over a connection that was lost.
+          await this.send(connection, parcels.filter(({ isPut }) => !isPut).slice(0, Math.max(0, room)));
+          return parcels.filter(({ isPut }) => isPut).length;
         }
-        if (await this.#roomFor(channel) <= 0) return 0;
-        if ((await gate.look(channel)).waiting > 0 || performance.now() > endMs) return 0;
+        const isFull = await this.#roomFor(channel) <= 0;
+        if (isFull || (await gate.look(channel)).waiting > 0 || performance.now() > endMs) {
+          return parcels.filter(({ isPut }) => isPut).length;
+        }
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
     } catch (error) {
@@ -194,17 +196,13 @@ export class Putting {
   async #sendOne(channel: BrokerChannel, { to, parcel }: { to: Route; parcel: Parcel }): Promise<void> {
     const { what } = this.#layout;
     const { record } = parcel;
-    try {
-      const result = await channel.publish({ ...envelopeOf(record), ...to }, record.bytes);
-      parcel.isPut = result === "confirmed";
-      if (result === "unroutable") throw this.#layout.closed();
-      if (result === "rejected") {
-        throw new SystemError(`cannot put into ${what}: the broker did not take it: it is out of disk`);
-      }
-    } catch (error) {
-      if (channel.lost.aborted) parcel.isUnsure = true;
-      throw error;
-    }
+    parcel.isSent = true;
+    const result = await channel.publish({ ...envelopeOf(record), ...to }, record.bytes);
+    parcel.isPut = result === "confirmed";
+    if (result === "confirmed") return;
+    parcel.isSent = false;
+    if (result === "unroutable") throw this.#layout.closed();
+    throw new SystemError(`cannot put into ${what}: the broker did not take it: it is out of disk`);
   }
 
   async #channel(connection: BrokerConnection): Promise<BrokerChannel> {

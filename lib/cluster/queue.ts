@@ -39,6 +39,8 @@ import { checkLimit, doSoon, timedOut, waitAcross } from "./wait.ts";
 
 /** How long a command that wants an answer now waits for a connection that was lost. */
 const CONNECT_LIMIT_MS = 10_000;
+/** How long what should need no wait may take. */
+const MOMENT_MS = 1_000;
 /** How often {@link ClusterQueue.join} looks, at first and at last. */
 const FIRST_LOOK_MS = 5;
 const LONGEST_LOOK_MS = 250;
@@ -80,7 +82,7 @@ export class ClusterQueue implements NamedQueue {
    *
    * @param store Where it is kept.
    * @param name Its name: all who use this name and this broker share it.
-   * @param options What it is to be, if it is not there yet; what it must be, if it is.
+   * @param options What it is to be, if it is not there yet; what it must be, if it is. How long to try: 10 s at most.
    * @throws {RangeError} If `maxSize` is neither a whole number above 0 nor Infinity.
    * @throws {UsageError} If it is there and of another kind or size, or of a kind that brokers do not have.
    * @throws {SystemError} If the broker cannot be used.
@@ -90,7 +92,9 @@ export class ClusterQueue implements NamedQueue {
     name: string,
     options: NamedQueueOptions = {},
   ): Promise<ClusterQueue> {
-    const { kind, maxSize } = options;
+    const { kind, maxSize, items = {}, timeoutMs, signal } = options;
+    checkForBroker({ ...items, isOrdered: false });
+    roundDelay(items.delayMs ?? 0);
     if (kind === "lifo") {
       throw new UsageError(
         "cannot have a queue of kind lifo at a broker as brokers hand out what came first first: " +
@@ -101,7 +105,8 @@ export class ClusterQueue implements NamedQueue {
       checkCount("make a queue", { name: "maxSize", value: maxSize });
     }
     const layout = new QueueLayout(name);
-    return await doSoon(store, async (connection) => {
+    const limits = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
+    const attempt = async (connection: BrokerConnection) => {
       await layout.make(connection, options);
       const channel = await connection.channel(layout.what);
       try {
@@ -111,7 +116,8 @@ export class ClusterQueue implements NamedQueue {
       } finally {
         await channel.close();
       }
-    });
+    };
+    return await doSoon(store, attempt, limits);
   }
 
   /** All queues of a broker, by their names. */
@@ -157,8 +163,9 @@ export class ClusterQueue implements NamedQueue {
     const { timeoutMs = Infinity } = options;
     if (timeoutMs < Infinity && this.#book.maxSize !== null) {
       // The limit is for the wait, not for what needs none.
-      const connection = await this.#connection();
-      if (await this.#putting.trySend(connection, [parcel]) > 0) return;
+      if (await this.#trySend([parcel], { ...options, timeoutMs: Math.max(timeoutMs, MOMENT_MS) }) > 0) {
+        return;
+      }
       if (timeoutMs === 0) throw timedOut(0);
     }
     await this.#sendAcross(
@@ -181,9 +188,8 @@ export class ClusterQueue implements NamedQueue {
   async tryPut(item: Uint8Array, options: ItemOptions = {}): Promise<TryPutResult> {
     const parcel = this.#parcel(item, options);
     return await orClosed(async () => {
-      const connection = await this.#connection();
-      if (this.#book.maxSize === null) await this.#putting.send(connection, [parcel]);
-      else if (await this.#putting.trySend(connection, [parcel]) === 0) return { state: "full" };
+      if (this.#book.maxSize === null) await this.put(item, { ...options, timeoutMs: CONNECT_LIMIT_MS });
+      else if (await this.#trySend([parcel]) === 0) return { state: "full" };
       return { state: "ok" };
     });
   }
@@ -202,7 +208,7 @@ export class ClusterQueue implements NamedQueue {
     options.signal?.throwIfAborted();
     const parcels = items.map((item) => this.#parcel(item, options));
     if (this.#book.maxSize !== null) {
-      return { taken: await this.#putting.trySend(await this.#connection(), parcels), duplicates: 0 };
+      return { taken: await this.#trySend(parcels, options), duplicates: 0 };
     }
     await this.#sendAcross(
       parcels,
@@ -256,13 +262,14 @@ export class ClusterQueue implements NamedQueue {
       if (delivery !== undefined) return delivery;
       if (timeoutMs === 0) throw timedOut(0);
     }
-    return await waitAcross(this.#store, options, async (connection, signal) => {
+    const attempt = async (connection: BrokerConnection, signal: AbortSignal) => {
       const found = await waitForItem(connection, {
         ...{ layout: this.#layout, receipts: this.#receipts, signal },
       });
       this.#taking.tookOne(found.channel);
       return found.delivery;
-    });
+    };
+    return await waitAcross(this.#store, options, attempt, (late) => this.#returnAll([late]));
   }
 
   /**
@@ -275,7 +282,9 @@ export class ClusterQueue implements NamedQueue {
     count: number,
     { maxBytes = Infinity }: { maxBytes?: number } = {},
   ): Promise<Delivery<Uint8Array>[]> {
-    return await doSoon(this.#store, (connection) => this.#taking.takeMany(connection, { count, maxBytes }));
+    return await doSoon(this.#store, (connection) => this.#taking.takeMany(connection, { count, maxBytes }), {
+      undo: (late) => this.#returnAll(late),
+    });
   }
 
   /**
@@ -442,15 +451,36 @@ export class ClusterQueue implements NamedQueue {
     try {
       await waitAcross(this.#store, options, send);
     } catch (error) {
-      const unsure = parcels.filter(({ isUnsure, isPut }) => isUnsure && !isPut).length;
-      if (unsure === 0) throw error;
-      const items = unsure === 1 ? "an item" : `${unsure} items`;
-      throw new SystemError(
-        `cannot say whether ${this.#layout.what} has ${items}: the connection was lost before the broker said so: ` +
-          "put it again if twice is better than not at all",
-        { cause: error },
-      );
+      this.#blameUnsure(parcels, error);
     }
+  }
+
+  /** Puts the first of some items for which there is room. Returns how many. */
+  async #trySend(parcels: readonly Parcel[], options: WaitOptions = {}): Promise<number> {
+    const { timeoutMs, signal } = options;
+    const limits = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
+    try {
+      return await doSoon(this.#store, (connection) => this.#putting.trySend(connection, parcels), limits);
+    } catch (error) {
+      this.#blameUnsure(parcels, error);
+    }
+  }
+
+  /** Throws an error, or if it cannot be known what became of an item, one that says so. */
+  #blameUnsure(parcels: readonly Parcel[], error: unknown): never {
+    const unsure = parcels.filter(({ isSent, isPut }) => isSent && !isPut).length;
+    if (unsure === 0) throw error;
+    const items = unsure === 1 ? "an item" : `${unsure} items`;
+    throw new SystemError(
+      `cannot say whether ${this.#layout.what} has ${items}: the broker has not said so: ` +
+        "put it again if twice is better than not at all",
+      { cause: error },
+    );
+  }
+
+  /** Gives back what came too late: nobody has seen it. */
+  #returnAll(deliveries: readonly Delivery<Uint8Array>[]): void {
+    for (const { token } of deliveries) this.giveBack(token, { counts: false }).catch(() => {});
   }
 
   #parcel(item: Uint8Array, options: Omit<ItemOptions, "dedup"> & { dedup?: unknown }): Parcel {
@@ -463,14 +493,15 @@ export class ClusterQueue implements NamedQueue {
   }
 
   #tryReceive(): Promise<Delivery<Uint8Array> | undefined> {
-    return doSoon(this.#store, async (connection) => {
+    const attempt = async (connection: BrokerConnection) => {
       const { channel, book } = await this.#taking.ready(connection);
       const delivery = await this.#taking.takeOne(channel, book);
       if (delivery === undefined && book.closed && await isEmpty(connection, this.#layout, book)) {
         throw this.#layout.exhausted();
       }
       return delivery;
-    });
+    };
+    return doSoon(this.#store, attempt, { undo: (late) => late && this.#returnAll([late]) });
   }
 
   /** An item was gotten: it leaves the queue, and is owed to `join` until it is reported. */

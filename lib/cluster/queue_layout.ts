@@ -18,7 +18,7 @@
 
 import { ClosedError, UsageError } from "../errors.ts";
 import type { QueueKind } from "../primitives.ts";
-import { hasCode } from "./broker_error.ts";
+import { isBecause } from "./broker_error.ts";
 import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { exclusively, isThere, makeOnce } from "./creation.ts";
@@ -174,8 +174,7 @@ export class QueueLayout {
 
   /** What to throw for what is not there any more; anything else stays what it is. */
   gone(error: unknown): unknown {
-    const isGone = error instanceof DeletedError ||
-      error instanceof Error && hasCode(error.cause, "NOT_FOUND");
+    const isGone = error instanceof DeletedError || isBecause(error, "NOT_FOUND");
     return isGone ? this.deleted() : error;
   }
 

@@ -18,7 +18,7 @@ import type {
   Reach,
   WhenFreeOptions,
 } from "../named.ts";
-import type { Awaitable } from "../primitives.ts";
+import type { Awaitable, WaitOptions } from "../primitives.ts";
 import { follow } from "../abort.ts";
 import { deadline } from "../time/deadline.ts";
 import { Timer } from "../time/timer.ts";
@@ -28,7 +28,7 @@ import { timedOut } from "./wait.ts";
 /** How long a wait for nothing waits for the broker's answer. */
 const MOMENT_MS = 1_000;
 /** How long what was told to end has to say how it ended. */
-const LAST_WORDS_MS = 20;
+const LAST_WORDS_MS = 400;
 /** How long what should not be lost may take once the program is to end. */
 const LAST_MS = 5_000;
 
@@ -50,7 +50,10 @@ export class ClusterReach implements Reach {
     return await ClusterLock.names(this.#store);
   }
 
-  async semaphore(name: string, options: { permits?: number } = {}): Promise<NamedSemaphore> {
+  async semaphore(
+    name: string,
+    options: WaitOptions & { permits?: number } = {},
+  ): Promise<NamedSemaphore> {
     const { ClusterSemaphore } = await import("./semaphore.ts");
     return await ClusterSemaphore.open(this.#store, name, options);
   }
@@ -86,11 +89,8 @@ export class ClusterReach implements Reach {
   }
 
   async consumer(name: string, options: ConsumerOptions = {}): Promise<Consumer> {
-    const [{ ClusterQueue }, { ClusterConsumer }] = await Promise.all([
-      import("./queue.ts"),
-      import("./consumer.ts"),
-    ]);
-    return new ClusterConsumer(await ClusterQueue.open(this.#store, name), options);
+    const { ClusterConsumer } = await import("./consumer.ts");
+    return await ClusterConsumer.open(this.#store, name, options);
   }
 
   /** Nobody but the broker is in the way: begins at once. An action that is given up may be done all the same. */
@@ -127,7 +127,7 @@ export class ClusterReach implements Reach {
     return await deadline(() => done, LAST_MS);
   }
 
-  /** Closes the connection, within 2 s, once what was said last is sent. What is held goes back. */
+  /** Closes the connection, within 1 s, once what was said last is sent. What is held goes back. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#store.close();
   }

@@ -14,7 +14,7 @@ import {
   noSuchLease,
   type Waiter,
 } from "../named.ts";
-import type { SemaphoreStatistics } from "../primitives.ts";
+import type { SemaphoreStatistics, WaitOptions } from "../primitives.ts";
 import { follow } from "../abort.ts";
 import { checkCount, weightProblem } from "../task/check.ts";
 import type { BrokerChannel } from "./channel.ts";
@@ -31,7 +31,7 @@ import { type Book, countTokens, MOST_PERMITS, putBack, type Token, token } from
 import { doSoon } from "./wait.ts";
 
 /** Options of {@link ClusterSemaphore.open}. */
-export interface ClusterSemaphoreOptions {
+export interface ClusterSemaphoreOptions extends WaitOptions {
   /** How many permits there are. Default: as many as it has, or 1 if it is new. At most 65,535. */
   permits?: number;
   /** Milliseconds from one sign of life of a holder to the next, less than `consumer_timeout` of the broker. Default: 5 minutes. */
@@ -63,22 +63,22 @@ export class ClusterSemaphore implements NamedSemaphore {
    *
    * @param store Where it is kept.
    * @param name Its name: all who use this name and this broker share it.
-   * @param options How many permits there are.
-   * @throws {RangeError} If `permits` is no whole number from 1 to 65,535.
-   * @throws {UsageError} If it has another number of permits and is in use.
+   * @param options How many permits there are, and how long to try: 10 s at most.
+   * @throws {RangeError} If `permits` is no whole number above 0.
+   * @throws {UsageError} If it has another number of permits and is in use; if they are more than 65,535.
    * @throws {SystemError} If the broker cannot be used.
    */
   static async open(
     store: ClusterStore,
     name: string,
-    { permits, renewMs }: ClusterSemaphoreOptions = {},
+    { permits, renewMs, ...wait }: ClusterSemaphoreOptions = {},
   ): Promise<ClusterSemaphore> {
     if (permits !== undefined) checkPermits("make a semaphore", permits);
     const what = `the semaphore '${name}'`;
     const options = { kind: "semaphore" as const, name, what, ...(renewMs !== undefined && { renewMs }) };
     const semaphore = new ClusterSemaphore(name, new ClusterPermits(store, options));
     const contents = { permits: permits ?? 1 };
-    const isNew = await doSoon(store, (connection) => semaphore.#permits.make(connection, contents));
+    const isNew = await doSoon(store, (connection) => semaphore.#permits.make(connection, contents), wait);
     if (!isNew && permits !== undefined) await semaphore.#agree(permits);
     return semaphore;
   }
@@ -118,7 +118,7 @@ export class ClusterSemaphore implements NamedSemaphore {
     const permits = this.#permits;
     const wanted = wantedOf(weight);
     wanted(await permits.asking((channel) => permits.log.last(channel)));
-    return await doSoon(permits.store, (connection) =>
+    const attempt = (connection: BrokerConnection) =>
       permits.tryEnter(connection, {
         claim: { weight, command },
         mayPass: async (channel) => await permits.tokens.ready(channel) >= weight,
@@ -126,7 +126,8 @@ export class ClusterSemaphore implements NamedSemaphore {
           const held = await take(permits, insider, wanted);
           return held && this.#grant(insider, held);
         },
-      }));
+      });
+    return await doSoon(permits.store, attempt, { undo: (lease) => lease?.release() });
   }
 
   /** Not at this reach: a connection holds permits; {@link keep} is what there is. */
@@ -173,7 +174,8 @@ export class ClusterSemaphore implements NamedSemaphore {
    * enough came back. A waiter that wants more than there now are rejects with `RangeError`.
    *
    * @param permits How many there are from now on.
-   * @throws {RangeError} If `permits` is no whole number from 1 to 65,535.
+   * @throws {RangeError} If `permits` is no whole number above 0.
+   * @throws {UsageError} If they are more than 65,535.
    */
   async resize(permits: number): Promise<void> {
     checkPermits("resize a semaphore", permits);
@@ -313,7 +315,7 @@ function wantedOf(weight: number): (book: Book) => number {
 function checkPermits(action: string, permits: number): void {
   checkCount(action, { name: "permits", value: permits });
   if (permits <= MOST_PERMITS) return;
-  throw new RangeError(
-    `cannot ${action} as 'permits' must be at most ${MOST_PERMITS} at a broker: received ${permits}`,
+  throw new UsageError(
+    `cannot ${action} of that many permits at a broker as a connection can hold ${MOST_PERMITS} at most: received ${permits}`,
   );
 }

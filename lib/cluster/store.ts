@@ -52,10 +52,14 @@ export class ClusterStore implements AsyncDisposable {
   readonly address: BrokerAddress;
   #connection: BrokerConnection | undefined;
   #attempt: Promise<BrokerConnection> | undefined;
+  /** The loss that people were told of last. */
+  #told: unknown;
   readonly #closing = new AbortController();
+  readonly #onHeldUp: (text: string) => void;
 
-  private constructor(address: BrokerAddress) {
+  private constructor(address: BrokerAddress, onHeldUp: (text: string) => void) {
     this.address = address;
+    this.#onHeldUp = onHeldUp;
   }
 
   /**
@@ -64,12 +68,16 @@ export class ClusterStore implements AsyncDisposable {
    * Cancel safety: leaves nothing behind.
    *
    * @param url `amqp://user:password@host:port/vhost`, or `amqps://`; its parts are in {@link BrokerAddress}.
-   * @param options `timeoutMs`: how long to try, by default 10,000; `signal`.
+   * @param options `timeoutMs`: how long to try, by default 10,000; `signal`; `onHeldUp`: called with what to tell people, once each time that somebody
+   *   waits for a broker to come back.
    * @throws {UsageError} If the URL cannot be used.
    * @throws {SystemError} If there is no broker, it does not admit us, or is not done in time. No message has the password.
    */
-  static async open(url: string, options: ConnectOptions = {}): Promise<ClusterStore> {
-    const store = new ClusterStore(new BrokerAddress(url));
+  static async open(
+    url: string,
+    { onHeldUp = () => {}, ...options }: ConnectOptions & { onHeldUp?: (text: string) => void } = {},
+  ): Promise<ClusterStore> {
+    const store = new ClusterStore(new BrokerAddress(url), onHeldUp);
     store.#connection = await BrokerConnection.open(store.address, options);
     return store;
   }
@@ -96,7 +104,12 @@ export class ClusterStore implements AsyncDisposable {
     return this.#connection?.isOpen ?? false;
   }
 
-  /** Closes it, within 2 s. What was held goes back. */
+  /** Whether the broker takes nothing from us at the moment: see {@link BrokerConnection.isBlocked}. */
+  get isBlocked(): boolean {
+    return this.#connection?.isBlocked ?? false;
+  }
+
+  /** Closes it, within 1 s. What was held goes back. */
   async close(): Promise<void> {
     this.#closing.abort(
       new ClosedError(`cannot use the broker at ${this.address.hostAndPort}: it was closed`),
@@ -123,6 +136,11 @@ export class ClusterStore implements AsyncDisposable {
 
   /** One attempt, for all who wait for one. */
   async #connect(): Promise<BrokerConnection> {
+    const lost = this.#connection?.lost.reason;
+    if (lost !== undefined && lost !== this.#told) {
+      this.#told = lost;
+      this.#onHeldUp(`${lost.message}: waiting for it`);
+    }
     return this.#connection = await BrokerConnection.open(this.address, {
       timeoutMs: ATTEMPT_LIMIT_MS,
       signal: this.#closing.signal,
