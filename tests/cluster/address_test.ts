@@ -33,6 +33,7 @@ Deno.test("BrokerAddress says what is wrong with an URL, and nothing of what it 
     ["s3cret", "must have the form"],
     ["amqp://u:12#s3cret@mq", "%23"],
     ["amqp://u:s3cret/x@mq", "must have the form"],
+    ["amqp://u:4711/s3cret@mq", "%2F"],
     ["amqp://u:s3cret%zz@mq", "%25"],
     ["amqp://u:s3cret@mq:0", "port"],
     ["amqp://u:s3cret@mq:65536", "must have the form"],

@@ -53,6 +53,12 @@ brokerFaultTest(
         const putting = queue.putMany([BYTES], { signal: controller.signal });
         controller.abort(new RangeError("enough"));
         await assertRejects(() => putting, RangeError, "enough");
+        for (const running of unlimited) {
+          assertMatch(
+            await running.firstComplaint(),
+            /^conc: lost the connection to the broker at .*: waiting for it$/,
+          );
+        }
         for (const running of unlimited) running.kill("SIGTERM");
         for (const running of unlimited) {
           const { code, stderr } = await running.result();

@@ -110,6 +110,8 @@ brokerTest(
       assertEquals([usual.code, records(usual.stdout).at(-1)!.type], [75, "refused"]);
       const heavy = await run("sem", "acquire", name, "-w2");
       assertEquals([heavy.code, heavy.stdout], [2, ""]);
+      const many = await run("sem", "acquire", uniqueName(), "-n", "65536");
+      assertEquals([many.code, many.stderr.includes("65535 at most")], [2, true], many.stderr);
       assertEquals(keepers(name), []);
       assertEquals((await semaphore.statistics()).waiting, 0);
     }),

@@ -14,9 +14,14 @@ Deno.test("storePath() is that of --store, of CONC_STORE, or the usual one", () 
 });
 
 Deno.test("storePath() refuses what is no file, and never says a password", () => {
-  for (const store of ["amqp://user:secret@host/v", "amqps://user:secret@host", "redis://user:secret@host"]) {
+  const schemes = ["amqp://user:secret@host/v", "amqps://user:secret@host", "redis://user:secret@host"];
+  const slips = ["amqp:user:secret@host", "amqp:/secret@host", "amqp;//secret@host", "AMQPS//secret@host"];
+  for (const store of [...schemes, ...slips, " amqp://user:secret@host", "rabbitmq:user:secret@host"]) {
     const error = assertThrows(() => storePath(fakeContext().context, { store }), UsageError);
     assert(!error.message.includes("secret"));
+  }
+  for (const store of ["amqp.db", "./amqp:x", "C:\\conc.db", "/var/lib/conc:x.db"]) {
+    assertEquals(storePath(fakeContext().context, { store }), store);
   }
 });
 
