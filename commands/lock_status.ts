@@ -16,8 +16,10 @@ export default command<StoreFlags>({
 
 --json prints a record of each holder (type holder: name, pid, jobPid, since,
 command, token, shared), of each who waits (type waiter: name, place, pid,
-since, command, shared), and one of each lock (type lock: name, held, shared,
-holders, waiting). pid is conc's process, jobPid the command's.`,
+since, command, shared), both between machines with their host, and one of each
+lock (type lock: name, held, shared, holders, waiting). pid is conc's process,
+jobPid the command's. Between machines who holds a lock and does not answer is
+not among the holders; held is true all the same.`,
   examples: [
     { line: "conc lock status", does: "All locks" },
     { line: "conc lock status nightly --json", does: "One lock, for programs" },

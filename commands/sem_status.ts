@@ -17,9 +17,10 @@ none of that name.
 
 --json prints a record of each holder (type holder: name, pid, jobPid, since,
 command, weight, token), of each who waits (type waiter: name, place, pid,
-since, command, weight), and one of each semaphore (type semaphore: name,
-permits, available, holders, waiting). pid is conc's process or the owner's,
-null with --ttl; jobPid is the command's. available is negative while more are
+since, command, weight), both between machines with their host, and one of each
+semaphore (type semaphore: name, permits, available, holders, waiting). pid is
+conc's process or the owner's, null with --ttl; jobPid is the command's. Between
+machines who does not answer is not among the holders. available is negative while more are
 held than there are, after a resize.`,
   examples: [
     { line: "conc sem status", does: "All semaphores" },
