@@ -36,6 +36,16 @@ export interface Fact {
   item?: string;
 }
 
+/** What a process writes down its facts with, a line for each: whenever it is killed, its history is true. */
+export function openHistory(file: string): (fact: Omit<Fact, "pid" | "atMs">) => void {
+  const history = Deno.openSync(file, { append: true, create: true });
+  const encoder = new TextEncoder();
+  return (fact) => {
+    const atMs = performance.timeOrigin + performance.now();
+    history.writeSync(encoder.encode(`${JSON.stringify({ pid: Deno.pid, atMs, ...fact })}\n`));
+  };
+}
+
 /** All that cannot be: an empty list is a true history. */
 export function contradictions(facts: readonly Fact[]): string[] {
   const inOrder = facts.toSorted((a, b) => a.atMs - b.atMs);

@@ -30,6 +30,8 @@ export interface ChannelOptions {
   object: string;
   /** Aborted when the connection is lost. */
   connectionLost: AbortSignal;
+  /** Aborted when nobody answers any more, as the connection is lost or was cut. */
+  connectionGone: AbortSignal;
   /** Called when the channel is closed, by whomever. */
   closed: () => void;
 }
@@ -139,8 +141,9 @@ export class BrokerChannel {
 
   /** Closes it. What was delivered and not acknowledged goes back. Never throws. Waits for the broker's answer, 2 s at most. */
   close(): Promise<void> {
-    return this.#closing ??= deadline(() => this.raw.close(), CLOSE_LIMIT_MS).catch(() => {})
-      .finally(() => this.#options.closed());
+    const { closed, connectionGone: signal } = this.#options;
+    return this.#closing ??= deadline(() => this.raw.close(), CLOSE_LIMIT_MS, { signal }).catch(() => {})
+      .finally(closed);
   }
 
   #giveUp(limitMs: number): Error {

@@ -47,6 +47,8 @@ export class BrokerConnection {
   readonly address: BrokerAddress;
   readonly #client: Client;
   readonly #lost = new AbortController();
+  /** Aborted when nobody will answer any more. */
+  readonly #gone = new AbortController();
   readonly #channels = new Set<BrokerChannel>();
   readonly #pulse: Timer;
   #pulseChannel: BrokerChannel | undefined;
@@ -156,6 +158,7 @@ export class BrokerConnection {
         address: this.address,
         object,
         connectionLost: this.#lost.signal,
+        connectionGone: this.#gone.signal,
         closed: () => this.#channels.delete(channel),
       });
       this.#channels.add(channel);
@@ -177,19 +180,23 @@ export class BrokerConnection {
   async #close(): Promise<void> {
     this.#pulse.cancel();
     if (this.#lost.signal.aborted) return;
+    const closing = Promise.all([...this.#channels].map((channel) => channel.close()));
     try {
       await deadline(async () => {
-        await Promise.all([...this.#channels].map((channel) => channel.close()));
+        await closing;
         await this.#client.close();
       }, CLOSE_LIMIT_MS);
     } catch {
       this.#client.unsafeDestroy();
+      this.#gone.abort();
+      await closing;
     }
   }
 
   #lose(error: unknown): void {
     this.#pulse.cancel();
     this.#client.unsafeDestroy();
+    this.#gone.abort();
     if (!this.isOpen) return;
     this.#lost.abort(error instanceof SystemError ? error : lostError(error, this.address));
   }

@@ -52,15 +52,23 @@ export class Putting {
   /**
    * Sends items, all with the same delay, and waits until the broker has each. What it has is marked in the parcels, and what it may have.
    *
+   * Cancel safety: once the signal is aborted nothing more is sent; what was sent is waited for.
+   *
    * @throws {ClosedError} If the queue was closed, or deleted.
    * @throws {SystemError} If the connection is lost, or the broker does not take them.
+   * @throws The reason of the signal, if it is aborted and there is more to send.
    */
-  async send(connection: BrokerConnection, parcels: readonly Parcel[]): Promise<void> {
+  async send(
+    connection: BrokerConnection,
+    parcels: readonly Parcel[],
+    signal?: AbortSignal,
+  ): Promise<void> {
     const first = parcels[0];
     if (first === undefined) return;
     const to = await this.#route(connection, first.delayMs);
     const channel = await this.#channel(connection);
     for (let from = 0; from < parcels.length; from += WINDOW) {
+      signal?.throwIfAborted();
       const sent = await Promise.allSettled(
         parcels.slice(from, from + WINDOW).map((parcel) => this.#sendOne(channel, { to, parcel })),
       );

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { ClosedError, NotHeldError, SystemError, TimeoutError, UsageError } from "../errors.ts";
 import type {
@@ -32,6 +31,7 @@ import { roundDelay } from "./delays.ts";
 import { type Book, countReady, QueueLayout } from "./queue_layout.ts";
 import { Receipts } from "./receipts.ts";
 import { putBack } from "./putting_back.ts";
+import { Sending } from "./sending.ts";
 import { isDone, statusOf } from "./standing.ts";
 import type { ClusterStore } from "./store.ts";
 import { Taking } from "./taking.ts";
@@ -39,8 +39,6 @@ import { checkLimit, doSoon, timedOut, waitAcross } from "./wait.ts";
 
 /** How long a command that wants an answer now waits for a connection that was lost. */
 const CONNECT_LIMIT_MS = 10_000;
-/** How long what should need no wait may take. */
-const MOMENT_MS = 1_000;
 /** How often {@link ClusterQueue.join} looks, at first and at last. */
 const FIRST_LOOK_MS = 5;
 const LONGEST_LOOK_MS = 250;
@@ -60,6 +58,7 @@ export class ClusterQueue implements NamedQueue {
   readonly #layout: QueueLayout;
   readonly #receipts: Receipts;
   readonly #putting: Putting;
+  readonly #sending: Sending;
   readonly #taking: Taking;
   readonly #letters: Letters;
   readonly #book: Pick<Book, "kind" | "maxSize">;
@@ -70,9 +69,11 @@ export class ClusterQueue implements NamedQueue {
     this.#book = book;
     this.#receipts = new Receipts(layout);
     this.#putting = new Putting(layout);
+    const isLimited = book.maxSize !== null;
+    this.#sending = new Sending(store, { layout, putting: this.#putting, isLimited });
     this.#taking = new Taking({
       ...{ layout, receipts: this.#receipts, putting: this.#putting },
-      isLimited: book.maxSize !== null,
+      isLimited,
     });
     this.#letters = new Letters(layout, this.#putting);
   }
@@ -159,23 +160,7 @@ export class ClusterQueue implements NamedQueue {
   async put(item: Uint8Array, options: PutOptions & ItemOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     checkLimit(options.timeoutMs ?? Infinity);
-    const parcel = this.#parcel(item, options);
-    const { timeoutMs = Infinity } = options;
-    if (timeoutMs < Infinity && this.#book.maxSize !== null) {
-      // The limit is for the wait, not for what needs none.
-      if (await this.#trySend([parcel], { ...options, timeoutMs: Math.max(timeoutMs, MOMENT_MS) }) > 0) {
-        return;
-      }
-      if (timeoutMs === 0) throw timedOut(0);
-    }
-    await this.#sendAcross(
-      [parcel],
-      options,
-      (connection, signal) =>
-        this.#book.maxSize === null
-          ? this.#putting.send(connection, [parcel])
-          : this.#putting.waitAndSend(connection, { parcel, signal }),
-    );
+    await this.#sending.put(this.#parcel(item, options), options);
   }
 
   /**
@@ -188,9 +173,8 @@ export class ClusterQueue implements NamedQueue {
   async tryPut(item: Uint8Array, options: ItemOptions = {}): Promise<TryPutResult> {
     const parcel = this.#parcel(item, options);
     return await orClosed(async () => {
-      if (this.#book.maxSize === null) await this.put(item, { ...options, timeoutMs: CONNECT_LIMIT_MS });
-      else if (await this.#trySend([parcel]) === 0) return { state: "full" };
-      return { state: "ok" };
+      const isPut = await this.#sending.tryPut(parcel);
+      return isPut ? { state: "ok" } : { state: "full" };
     });
   }
 
@@ -207,16 +191,7 @@ export class ClusterQueue implements NamedQueue {
   async putMany(items: readonly Uint8Array[], options: PutManyOptions = {}): Promise<PutManyResult> {
     options.signal?.throwIfAborted();
     const parcels = items.map((item) => this.#parcel(item, options));
-    if (this.#book.maxSize !== null) {
-      return { taken: await this.#trySend(parcels, options), duplicates: 0 };
-    }
-    await this.#sendAcross(
-      parcels,
-      options,
-      (connection, signal) =>
-        abortable(this.#putting.send(connection, parcels.filter(({ isPut }) => !isPut)), signal),
-    );
-    return { taken: items.length, duplicates: 0 };
+    return { taken: await this.#sending.putMany(parcels, options), duplicates: 0 };
   }
 
   /**
@@ -441,41 +416,6 @@ export class ClusterQueue implements NamedQueue {
   /** Gets items until the queue is closed and empty. An item counts as gotten: report it with `taskDone` if somebody joins. */
   [Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
     return untilClosed(() => this.get());
-  }
-
-  async #sendAcross(
-    parcels: readonly Parcel[],
-    options: WaitOptions,
-    send: (connection: BrokerConnection, signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
-    try {
-      await waitAcross(this.#store, options, send);
-    } catch (error) {
-      this.#blameUnsure(parcels, error);
-    }
-  }
-
-  /** Puts the first of some items for which there is room. Returns how many. */
-  async #trySend(parcels: readonly Parcel[], options: WaitOptions = {}): Promise<number> {
-    const { timeoutMs, signal } = options;
-    const limits = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal && { signal }) };
-    try {
-      return await doSoon(this.#store, (connection) => this.#putting.trySend(connection, parcels), limits);
-    } catch (error) {
-      this.#blameUnsure(parcels, error);
-    }
-  }
-
-  /** Throws an error, or if it cannot be known what became of an item, one that says so. */
-  #blameUnsure(parcels: readonly Parcel[], error: unknown): never {
-    const unsure = parcels.filter(({ isSent, isPut }) => isSent && !isPut).length;
-    if (unsure === 0) throw error;
-    const items = unsure === 1 ? "an item" : `${unsure} items`;
-    throw new SystemError(
-      `cannot say whether ${this.#layout.what} has ${items}: the broker has not said so: ` +
-        "put it again if twice is better than not at all",
-      { cause: error },
-    );
   }
 
   /** Gives back what came too late: nobody has seen it. */

@@ -15,22 +15,17 @@ import { ClusterSemaphore } from "../../lib/cluster/semaphore.ts";
 import { ClusterStore } from "../../lib/cluster/store.ts";
 import { NotHeldError, SystemError, TimeoutError } from "../../lib/errors.ts";
 import { seededRandom } from "../../lib/random.ts";
-import { CHAOS_PERMITS, type Fact } from "../chaos_history.ts";
+import { CHAOS_PERMITS, openHistory } from "../chaos_history.ts";
 
 const [role = "", url = "", name = "", file = "", seed = "0"] = Deno.args;
 const random = seededRandom(Number(seed));
-const history = Deno.openSync(file, { append: true, create: true });
+const note = openHistory(file);
 const encoder = new TextEncoder();
 let ended = false;
 void (async () => {
   for await (const _ of Deno.stdin.readable);
   ended = true;
 })();
-
-function note(fact: Omit<Fact, "pid" | "atMs">): void {
-  const atMs = performance.timeOrigin + performance.now();
-  history.writeSync(encoder.encode(`${JSON.stringify({ pid: Deno.pid, atMs, ...fact })}\n`));
-}
 
 async function put(store: ClusterStore): Promise<void> {
   queue ??= await ClusterQueue.open(store, name);

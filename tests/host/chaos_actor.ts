@@ -13,12 +13,12 @@ import { HostLock } from "../../lib/host/lock.ts";
 import { Store } from "../../lib/host/store.ts";
 import { TimeoutError } from "../../lib/errors.ts";
 import { seededRandom } from "../../lib/random.ts";
-import { CHAOS_PERMITS, type Fact } from "../chaos_history.ts";
+import { CHAOS_PERMITS, openHistory } from "../chaos_history.ts";
 
 const [role = "", path = "", file = "", seed = "0"] = Deno.args;
 const random = seededRandom(Number(seed));
 const store = new Store(path);
-const history = Deno.openSync(file, { append: true, create: true });
+const note = openHistory(file);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 let ended = false;
@@ -26,11 +26,6 @@ void (async () => {
   for await (const _ of Deno.stdin.readable);
   ended = true;
 })();
-
-function note(fact: Omit<Fact, "pid" | "atMs">): void {
-  const atMs = performance.timeOrigin + performance.now();
-  history.writeSync(encoder.encode(`${JSON.stringify({ pid: Deno.pid, atMs, ...fact })}\n`));
-}
 
 function pause(maxMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, random() * maxMs));
