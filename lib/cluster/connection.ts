@@ -10,6 +10,7 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Connection as Client } from "rabbitmq-client";
+import { abortable } from "@std/async/abortable";
 import { ClosedError, SystemError, TimeoutError } from "../errors.ts";
 import { deadline } from "../time/deadline.ts";
 import { formatDuration } from "../time/duration.ts";
@@ -153,7 +154,9 @@ export class BrokerConnection {
     this.#lost.signal.throwIfAborted();
     if (this.#closing !== undefined) throw new ClosedError("cannot open a channel: the connection is closed");
     try {
-      const raw = await this.#client.acquire({ emitErrorsFromChannel: true });
+      // While the client loses the connection it would wait for the next one, which there will not be.
+      const acquiring = this.#client.acquire({ emitErrorsFromChannel: true });
+      const raw = await abortable(acquiring, this.#gone.signal);
       const channel = new BrokerChannel(raw, {
         address: this.address,
         object,

@@ -373,7 +373,7 @@ export class ClusterQueue implements NamedQueue {
 
   /** The next items, which stay where they are. While we look, they are not there for others. */
   async peek(count = 1): Promise<Uint8Array[]> {
-    return await this.#taking.peek(await this.#connection(), count);
+    return await doSoon(this.#store, (connection) => this.#taking.peek(connection, count));
   }
 
   /** Throws away all that is ready or delayed. Returns how many that were. */
@@ -388,7 +388,7 @@ export class ClusterQueue implements NamedQueue {
    */
   async delete(): Promise<number> {
     const { size, leased, dead } = await this.status();
-    await this.#layout.delete(await this.#connection());
+    await doSoon(this.#store, (connection) => this.#layout.delete(connection));
     return size + leased + dead;
   }
 

@@ -137,7 +137,12 @@ export class QueueLayout {
   /** Deletes it with all that is in it. The log goes last, what it is found by before that: what was begun and not done can be done again. */
   async delete(connection: BrokerConnection): Promise<void> {
     await exclusively(connection, { what: this.what, object: this.entry }, async (channel) => {
-      const delayed = this.delays.queues(await this.log.last(channel));
+      const book = await this.log.last(channel).catch((error) => {
+        // Then it is gone: by us, over a connection that was lost before we heard of it, or by somebody else.
+        if (!isBecause(error, "NOT_FOUND")) throw error;
+      });
+      if (book === undefined) return;
+      const delayed = this.delays.queues(book);
       await channel.ask((raw) => raw.exchangeDelete({ exchange: this.entry }));
       const parts = [this.items, this.dead, this.taken, this.members, this.gate.queue, this.room];
       for (const queue of [...parts, ...delayed]) await channel.ask((raw) => raw.queueDelete({ queue }));

@@ -29,15 +29,18 @@ brokerFaultTest(
       const run = (...words: string[]) => conc(words, { env: { CONC_STORE: url } });
       await whileBlocked(async () => {
         const [lock, put, wait] = await Promise.all([
-          run("lock", "run", uniqueName(), "--timeout", "1s", "true"),
-          run("queue", "put", name, "an item", "--timeout", "1s"),
-          run("event", "wait", uniqueName(), "--timeout", "1s"),
+          run("lock", "run", uniqueName(), "--timeout", "3s", "true"),
+          run("queue", "put", name, "an item", "--timeout", "3s"),
+          run("event", "wait", uniqueName(), "--timeout", "3s"),
         ]);
         assertEquals(lock.code, 124, lock.stderr);
-        assertMatch(lock.stderr, /it takes nothing at the moment: it is short of memory or of disk/);
+        assertMatch(lock.stderr, /^conc: timed out after [\d.]+s: /);
         assertEquals(put.code, 125, put.stderr);
         assertMatch(put.stderr, /cannot say whether the queue '.*' has an item/);
         assertEquals(wait.code, 124, wait.stderr);
+        const set = await run("event", "set", name);
+        assertEquals(set.code, 125, set.stderr);
+        assertMatch(set.stderr, /^conc: cannot use /);
       });
       await queue.delete();
     }),
