@@ -57,7 +57,7 @@ async function runJoin(
   const { timeout: timeoutMs = Infinity } = flags;
   using interrupts = new Interrupts();
   await using reach = await openReach(context, flags, { signal: interrupts.first });
-  const queue = await reach.whenFree(() => knownQueue(reach, name), { signal: interrupts.first });
+  const queue = await knownQueue(reach, name);
   const startMs = context.monotonic();
   try {
     await queue.join({ timeoutMs, signal: interrupts.first });

@@ -20,8 +20,8 @@ command, weight, token), of each who waits (type waiter: name, place, pid,
 since, command, weight), both between machines with their host, and one of each
 semaphore (type semaphore: name, permits, available, holders, waiting). pid is
 conc's process or the owner's, null with --ttl; jobPid is the command's. Between
-machines who does not answer is not among the holders. available is negative while more are
-held than there are, after a resize.`,
+machines who does not answer is not among the holders. available is negative
+while more are held than there are, after a resize.`,
   examples: [
     { line: "conc sem status", does: "All semaphores" },
     { line: "conc sem run db -n5 sleep 0.1 && conc sem status db --json", does: "One, for programs" },

@@ -31,9 +31,12 @@ export function brokerFaultTest(name: string, body: (url: string) => Promise<voi
 
 /** Has the broker `start`, `stop`, or `kill`ed, or rabbitmqctl told something: `ctl`, and its arguments. Returns what it printed. */
 export async function control(...words: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(CONTROL!, { args: words }).output();
-  if (success) return new TextDecoder().decode(stdout);
-  throw new Error(`cannot ${words.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+  // What it starts may keep its streams open: only what is read is a pipe.
+  const stdout = words[0] === "ctl" ? "piped" : "null";
+  const child = new Deno.Command(CONTROL!, { args: words, stdin: "null", stdout, stderr: "inherit" }).spawn();
+  const text = stdout === "piped" ? await new Response(child.stdout).text() : "";
+  if ((await child.status).success) return text;
+  throw new Error(`cannot ${words.join(" ")}`);
 }
 
 /** A name that no other test uses. */
