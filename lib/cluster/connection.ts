@@ -199,9 +199,8 @@ export class BrokerConnection {
   #lose(error: unknown): void {
     this.#pulse.cancel();
     this.#client.unsafeDestroy();
+    if (this.isOpen) this.#lost.abort(error instanceof SystemError ? error : lostError(error, this.address));
     this.#gone.abort();
-    if (!this.isOpen) return;
-    this.#lost.abort(error instanceof SystemError ? error : lostError(error, this.address));
   }
 
   /**
