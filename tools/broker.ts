@@ -22,11 +22,11 @@ const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /** What the program that controls the broker does. */
 const CONTROL = `
-# What was killed stays a zombie until somebody reaps it.
+# What was killed stays a zombie until somebody reaps it, and may be reaped while we look: one look only.
 alive() {
   [ -s "$RABBITMQ_PID_FILE" ] || return 1
-  pid=$(cat "$RABBITMQ_PID_FILE")
-  kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null
+  state=$(sed -n 's/^State:[[:space:]]*\\(.\\).*/\\1/p' "/proc/$(cat "$RABBITMQ_PID_FILE")/status" 2>/dev/null)
+  case $state in '' | Z | X) return 1 ;; esac
 }
 case \${1-} in
 start)
@@ -45,8 +45,7 @@ stop)
   ;;
 kill)
   alive || exit 0
-  pid=$(cat "$RABBITMQ_PID_FILE")
-  kill -KILL "$pid"
+  kill -KILL "$(cat "$RABBITMQ_PID_FILE")"
   while alive; do sleep 0.02; done
   ;;
 end)

@@ -101,11 +101,13 @@ export class BrokerConnection {
     });
     checkWhatIsRead(client);
     sendAtOnce(client);
+    let connection: BrokerConnection | undefined;
     try {
-      await deadline(
+      return await deadline(
         () =>
-          new Promise<void>((resolve, reject) => {
-            client.once("connection", resolve);
+          new Promise<BrokerConnection>((resolve, reject) => {
+            // Made here, not after the promise: a loss in between would be told to nobody.
+            client.once("connection", () => resolve(connection = new BrokerConnection(client, address)));
             client.on("error", reject);
           }),
         timeoutMs,
@@ -113,11 +115,11 @@ export class BrokerConnection {
       );
     } catch (error) {
       client.on("error", () => {});
-      client.unsafeDestroy();
+      if (connection === undefined) client.unsafeDestroy();
+      else connection.#lose(error);
       signal?.throwIfAborted();
       throw error instanceof TimeoutError ? silentError(address, timeoutMs) : connectError(error, address);
     }
-    return new BrokerConnection(client, address);
   }
 
   /** Aborted when the connection is lost, with a `SystemError` that says why. Not aborted by {@link close}. */
