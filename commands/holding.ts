@@ -17,16 +17,20 @@ import type { CommonFlags } from "./declaration.ts";
 import { SUCCESS, SYSTEM, TIMEOUT } from "./exit_code.ts";
 import { describeHolders, recordsOf, type Situation } from "./holders.ts";
 import { Interrupts } from "./interrupt.ts";
-import { type LossFlags, LossWatch, LOST } from "./loss.ts";
+import { KEEPER_FLAGS, type KeeperFlags } from "./keeper_flags.ts";
+import { LOSS_FLAGS, type LossFlags, LossWatch, LOST } from "./loss.ts";
 import { openReach } from "./reach.ts";
-import { type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
-import { runWrapped, type WrappedCommand, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
+import { brokerUrl, STORE_FLAGS, type StoreFlags, type WaitFlags, waitLimit } from "./store_flags.ts";
+import { runWrapped, WRAPPED_FLAGS, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
 
 /** How long conc stays to give back what it held; after that its own end does. */
-const GIVE_BACK_MS = 10_000;
+export const GIVE_BACK_MS = 10_000;
 
 /** The flags of both. */
-export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags & LossFlags;
+export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags & LossFlags & KeeperFlags;
+
+/** The declarations of {@link HoldingFlags}, but for those of the wait, which come first. */
+export const HOLDING_FLAGS = { ...WRAPPED_FLAGS, ...LOSS_FLAGS, ...STORE_FLAGS, ...KEEPER_FLAGS };
 
 /** What is held. */
 export interface Guard<L> {
@@ -38,11 +42,32 @@ export interface Guard<L> {
   situation(): Promise<Situation>;
 }
 
-/** Where what is held is, and how long making it may take. */
-export type GuardOptions = WaitOptions & { reach: Reach };
+/** What is to be held, as a command line says, where it is, and how long making it may take. */
+export type GuardOptions<F> = WaitOptions & { flags: F; name: string; text: string; reach: Reach };
+
+/** Makes what is held. `text` is the command that it is for. */
+export type MakeGuard<F> = (options: GuardOptions<F>) => Promise<Guard<JobLease>>;
 
 /** What a wait came to: what was asked for, or the exit code of giving up. */
 export type Acquired<L> = { lease: L; what: string; waitedMs: number } | { exitCode: number };
+
+/** Who holds it: this process, or one that keeps it. */
+export interface Place extends AsyncDisposable {
+  acquire(signal: AbortSignal): Promise<Acquired<JobLease>>;
+  /** Gives it back, and returns when it is free. */
+  giveBack(lease: JobLease): Promise<void>;
+}
+
+/** What {@link runHolding} is told. */
+export interface HoldingOptions<F> {
+  /** Of the two commands, which: `lock`. */
+  command: "lock" | "sem";
+  flags: F;
+  name: string;
+  /** The words of the command. */
+  typed: readonly string[];
+  guard: MakeGuard<F>;
+}
 
 /**
  * Runs a command while it is guarded.
@@ -50,23 +75,19 @@ export type Acquired<L> = { lease: L; what: string; waitedMs: number } | { exitC
  * @param options `guard`: makes what is held for the command, once the command line is known to make sense.
  * @returns The command's exit code, or that of giving up.
  */
-export async function runHolding(
+export async function runHolding<F extends HoldingFlags & CommonFlags>(
   context: Context,
-  { flags, name, typed, guard: makeGuard }: {
-    flags: HoldingFlags & CommonFlags;
-    name: string;
-    typed: readonly string[];
-    guard: (command: WrappedCommand, options: GuardOptions) => Promise<Guard<JobLease>>;
-  },
+  { command: own, flags, name, typed, guard }: HoldingOptions<F>,
 ): Promise<number> {
+  if (flags.keeper) return await (await import("./run_keeper.ts")).keep(context, guard);
   const command = wrappedCommand(typed, flags.shell);
+  const broker = brokerUrl(context, flags);
   using interrupts = new Interrupts();
-  await using reach = await openReach(context, flags, { signal: interrupts.first });
-  const acquired = await acquire(context, {
-    flags,
-    signal: interrupts.first,
-    guard: (wait) => makeGuard(command, { reach, ...wait }),
-  });
+  const order = { flags: { ...flags, ...(broker && { store: broker }) }, name, text: command.text };
+  await using place = broker === undefined
+    ? await Here.open(context, { ...order, guard, signal: interrupts.first })
+    : new (await import("./run_keeper.ts")).KeptPlace(context, own, order);
+  const acquired = await place.acquire(interrupts.first);
   if ("exitCode" in acquired) return acquired.exitCode;
   const { lease, what, waitedMs } = acquired;
   using loss = new LossWatch(context, { lease, what, flags });
@@ -94,10 +115,48 @@ export async function runHolding(
   } finally {
     ended.abort();
     // Of a loss was told.
-    if (!lease.lost?.aborted) await giveBack(context, { lease, reach });
+    if (!lease.lost?.aborted) await giveBack(context, () => place.giveBack(lease));
   }
   interrupts.first.throwIfAborted();
   return exitCode;
+}
+
+/** This process holds it. */
+class Here<F extends HoldingFlags & CommonFlags> implements Place {
+  readonly #context: Context;
+  readonly #options: Omit<GuardOptions<F>, keyof WaitOptions> & { guard: MakeGuard<F> };
+
+  private constructor(
+    context: Context,
+    options: Omit<GuardOptions<F>, keyof WaitOptions> & { guard: MakeGuard<F> },
+  ) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  static async open<F extends HoldingFlags & CommonFlags>(
+    context: Context,
+    { signal, ...options }: Omit<GuardOptions<F>, "reach"> & { guard: MakeGuard<F>; signal: AbortSignal },
+  ): Promise<Here<F>> {
+    return new Here(context, { ...options, reach: await openReach(context, options.flags, { signal }) });
+  }
+
+  acquire(signal: AbortSignal): Promise<Acquired<JobLease>> {
+    const { guard, ...options } = this.#options;
+    return acquire(this.#context, {
+      flags: options.flags,
+      signal,
+      guard: (wait) => guard({ ...options, ...wait }),
+    });
+  }
+
+  giveBack(lease: JobLease): Promise<void> {
+    return this.#options.reach.whenFree(() => lease.release(), { timeoutMs: GIVE_BACK_MS });
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#options.reach[Symbol.asyncDispose]();
+  }
 }
 
 /**
@@ -183,12 +242,9 @@ async function tellProcess(lease: JobLease, pid: number, signal: AbortSignal): P
  * Gives a lease back. What fails here, or takes long, changes nothing for the command, which has ended: a lease of nobody's is found to be
  * free.
  */
-async function giveBack(
-  context: Context,
-  { lease, reach }: { lease: JobLease; reach: Reach },
-): Promise<void> {
+async function giveBack(context: Context, action: () => Promise<void>): Promise<void> {
   try {
-    await reach.whenFree(() => lease.release(), { timeoutMs: GIVE_BACK_MS });
+    await action();
   } catch (error) {
     await say(context, error instanceof Error ? error.message : String(error));
   }

@@ -4,14 +4,13 @@
  * @module
  */
 
+import type { JobLease } from "../lib/named.ts";
 import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { type HoldingFlags, runHolding } from "./holding.ts";
+import { type Guard, type GuardOptions, HOLDING_FLAGS, type HoldingFlags, runHolding } from "./holding.ts";
 import { lockSituation } from "./lock_situation.ts";
-import { LOSS_FLAGS } from "./loss.ts";
-import { STORE_FLAGS, WAIT_ALIASES, WAIT_FLAGS } from "./store_flags.ts";
-import { WRAPPED_FLAGS } from "./wrapped.ts";
+import { WAIT_ALIASES, WAIT_FLAGS } from "./store_flags.ts";
 
 type LockRunFlags = HoldingFlags & { shared: boolean };
 
@@ -26,9 +25,9 @@ it leaves in the background is ended with it. If conc is killed, the lock stays
 held as long as a process of the command lives.
 
 The command has CONC_FENCE in its environment, a number that grows with every
-grant. With a store that is a broker the lock is lost if the connection is: then
-the command is ended, if possible before another has it, and conc exits 125;
-or it goes on, with --on-lost warn. If conc is killed there, the lock is free.
+grant. At a broker a process beside conc, the keeper, holds the lock, which is
+lost if its connection is: then the command is ended, if possible before another
+has the lock, and conc exits 125; or it goes on, with --on-lost warn.
 
 --json prints one record of type run: name, command, cause (exit, signal,
 interrupted, lost), exitCode, signal, waitedMs, startedAt, durationMs, stdout,
@@ -50,9 +49,7 @@ waitedMs.`,
       withNegated: false,
       brief: "Hold it beside others who share it, too",
     },
-    ...WRAPPED_FLAGS,
-    ...LOSS_FLAGS,
-    ...STORE_FLAGS,
+    ...HOLDING_FLAGS,
   },
   aliases: WAIT_ALIASES,
   run: runLock,
@@ -63,17 +60,16 @@ function runLock(
   flags: LockRunFlags & CommonFlags,
   [word = "", ...typed]: string[],
 ): Promise<number> {
-  const name = parseName(word);
-  const { shared } = flags;
-  return runHolding(context, {
-    ...{ flags, name, typed },
-    guard: async ({ text }, { reach }) => {
-      const lock = await reach.lock(name);
-      return {
-        what: `the lock '${name}'`,
-        acquire: (options) => lock.acquire({ ...options, shared, command: text }),
-        situation: () => reach.whenFree(() => lockSituation(name, lock), { timeoutMs: 0 }),
-      };
-    },
-  });
+  return runHolding(context, { command: "lock", flags, name: parseName(word), typed, guard });
+}
+
+async function guard(
+  { flags: { shared }, name, text, reach }: GuardOptions<LockRunFlags>,
+): Promise<Guard<JobLease>> {
+  const lock = await reach.lock(name);
+  return {
+    what: `the lock '${name}'`,
+    acquire: (options) => lock.acquire({ ...options, shared, command: text }),
+    situation: () => reach.whenFree(() => lockSituation(name, lock), { timeoutMs: 0 }),
+  };
 }

@@ -16,14 +16,14 @@ const CONNECT_LIMIT_MS = 10_000;
  * Opens the store that a command line names. Whoever opens it disposes of it, so that what was said last is sent.
  *
  * @param flags `timeout`: milliseconds that a broker has to answer, if that is less than 10 s.
- * @param options `signal`: ends the attempt.
+ * @param options `signal`: ends the attempt; `pid`: the process that a broker shows as the one who holds and waits, by default this one.
  * @throws {UsageError} If it names none that can be used.
  * @throws {SystemError} If it cannot be used.
  */
 export async function openReach(
   context: Pick<Context, "env" | "stderr">,
   flags: StoreFlags & Pick<CommonFlags, "quiet"> & { timeout?: number },
-  { signal }: { signal?: AbortSignal } = {},
+  { signal, pid }: { signal?: AbortSignal; pid?: number } = {},
 ): Promise<Reach> {
   const onHeldUp = (text: string) => {
     // Who reads no more is no reason to end.
@@ -43,5 +43,6 @@ export async function openReach(
   ]);
   // Who waits for nothing waits for an answer nevertheless.
   const timeoutMs = Math.min(flags.timeout || CONNECT_LIMIT_MS, CONNECT_LIMIT_MS);
-  return new ClusterReach(await ClusterStore.open(url, { timeoutMs, onHeldUp, ...(signal && { signal }) }));
+  const options = { timeoutMs, onHeldUp, ...(signal && { signal }), ...(pid !== undefined && { pid }) };
+  return new ClusterReach(await ClusterStore.open(url, options));
 }

@@ -5,7 +5,7 @@
  */
 
 import { UsageError } from "../lib/errors.ts";
-import { identityOf } from "../lib/host/owner.ts";
+import { identityOf } from "../lib/process/identity.ts";
 import type { Identity } from "../lib/named.ts";
 import { readCommand } from "../lib/process/proc.ts";
 import { formatDuration, parseDuration } from "../lib/time/duration.ts";
@@ -14,12 +14,13 @@ import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
 import { Interrupts } from "./interrupt.ts";
+import { KEEPER_FLAGS, type KeeperFlags } from "./keeper_flags.ts";
 import { openReach } from "./reach.ts";
 import { PERMIT_ALIASES, PERMIT_FLAGS } from "./sem_flags.ts";
 import { acquiredText, type AcquireFlags, acquirePermits, type HeldFor } from "./sem_lending.ts";
 import { brokerUrl, STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
 
-type Flags = AcquireFlags & { keeper: boolean };
+type Flags = AcquireFlags & KeeperFlags;
 
 export default command<Omit<Flags, keyof CommonFlags>>({
   brief: "Take permits, for a process or for a time, and print a token",
@@ -60,13 +61,7 @@ the owner there, --owner $$.
     },
     ...WAIT_FLAGS,
     ...STORE_FLAGS,
-    keeper: {
-      kind: "boolean",
-      default: false,
-      withNegated: false,
-      hidden: true,
-      brief: "Keep the permits that are asked for at stdin",
-    },
+    ...KEEPER_FLAGS,
   },
   aliases: PERMIT_ALIASES,
   run: runAcquire,

@@ -4,14 +4,13 @@
  * @module
  */
 
+import type { JobLease } from "../lib/named.ts";
 import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
-import { type HoldingFlags, runHolding } from "./holding.ts";
-import { LOSS_FLAGS } from "./loss.ts";
+import { type Guard, type GuardOptions, HOLDING_FLAGS, type HoldingFlags, runHolding } from "./holding.ts";
 import { PERMIT_ALIASES, PERMIT_FLAGS, type PermitFlags, semaphoreSituation } from "./sem_flags.ts";
-import { STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
-import { WRAPPED_FLAGS } from "./wrapped.ts";
+import { WAIT_FLAGS } from "./store_flags.ts";
 
 type SemRunFlags = HoldingFlags & PermitFlags;
 
@@ -27,9 +26,9 @@ what it leaves in the background is ended with it. If conc is killed, they stay
 held as long as a process of the command lives.
 
 The command has CONC_FENCE in its environment, a number that grows with every
-grant. With a store that is a broker the permits are lost if the connection is:
-then the command is ended, if possible before another has them, and conc exits
-125; or it goes on, with --on-lost warn. If conc is killed there, they are free.
+grant. At a broker a process beside conc, the keeper, holds the permits, which
+are lost if its connection is: then the command is ended, if possible before
+another has them, and conc exits 125; or it goes on, with --on-lost warn.
 
 --json prints one record of type run: name, command, cause (exit, signal,
 interrupted, lost), exitCode, signal, waitedMs, startedAt, durationMs, stdout,
@@ -43,7 +42,7 @@ waitedMs.`,
     { line: "conc sem run dumps --no-wait 'sleep 0.1; exit 3'", does: "A script, or exit 75", exitCode: 3 },
   ],
   words: { usage: "NAME CMD…", minimum: 1, maximum: Infinity, wrapsAfter: 1 },
-  flags: { ...PERMIT_FLAGS, ...WAIT_FLAGS, ...WRAPPED_FLAGS, ...LOSS_FLAGS, ...STORE_FLAGS },
+  flags: { ...PERMIT_FLAGS, ...WAIT_FLAGS, ...HOLDING_FLAGS },
   aliases: PERMIT_ALIASES,
   run: runSemaphore,
 });
@@ -53,17 +52,16 @@ function runSemaphore(
   flags: SemRunFlags & CommonFlags,
   [word = "", ...typed]: string[],
 ): Promise<number> {
-  const name = parseName(word);
-  const { permits, weight } = flags;
-  return runHolding(context, {
-    ...{ flags, name, typed },
-    guard: async ({ text }, { reach, ...wait }) => {
-      const semaphore = await reach.semaphore(name, { ...wait, ...(permits !== undefined && { permits }) });
-      return {
-        what: `the semaphore '${name}'`,
-        acquire: (options) => semaphore.acquire({ ...options, weight, command: text }),
-        situation: () => reach.whenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
-      };
-    },
-  });
+  return runHolding(context, { command: "sem", flags, name: parseName(word), typed, guard });
+}
+
+async function guard(
+  { flags: { permits, weight }, name, text, reach, ...wait }: GuardOptions<SemRunFlags>,
+): Promise<Guard<JobLease>> {
+  const semaphore = await reach.semaphore(name, { ...wait, ...(permits !== undefined && { permits }) });
+  return {
+    what: `the semaphore '${name}'`,
+    acquire: (options) => semaphore.acquire({ ...options, weight, command: text }),
+    situation: () => reach.whenFree(() => semaphoreSituation(name, semaphore), { timeoutMs: 0 }),
+  };
 }

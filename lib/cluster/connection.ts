@@ -25,6 +25,8 @@ export interface ConnectOptions {
   timeoutMs?: number;
   /** Ends the attempt. */
   signal?: AbortSignal;
+  /** The process of this machine that is shown as the one who is connected, holds and waits. Default: this one. */
+  pid?: number;
 }
 
 /** How long {@link BrokerConnection.open} tries unless told otherwise. */
@@ -73,12 +75,12 @@ export class BrokerConnection {
    * Cancel safety: leaves nothing behind.
    *
    * @param address Whom to call.
-   * @param options How long to try.
+   * @param options How long to try, and for whom.
    * @throws {SystemError} If there is no broker, it does not admit us, or is not done in time. The message names host and port.
    */
   static async open(
     address: BrokerAddress,
-    { timeoutMs = CONNECT_LIMIT_MS, signal }: ConnectOptions = {},
+    { timeoutMs = CONNECT_LIMIT_MS, signal, pid = Deno.pid }: ConnectOptions = {},
   ): Promise<BrokerConnection> {
     signal?.throwIfAborted();
     const tls = address.tls ? { ca: await authority(address) } : undefined;
@@ -90,7 +92,7 @@ export class BrokerConnection {
       username: address.user,
       password: address.password(),
       vhost: address.vhost,
-      connectionName: `conc ${Deno.hostname()}:${Deno.pid}`,
+      connectionName: `conc ${Deno.hostname()}:${pid}`,
       heartbeat: address.heartbeatS,
       frameMax: FRAME_BYTES,
       // The client would say so before there is a connection, which Deno 2.4 does not heed: see below.

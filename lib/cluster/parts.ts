@@ -24,12 +24,11 @@ export interface Part {
   token: string;
 }
 
-/** A part that this process is about to play. */
-export function partOf({ state, weight, command }: Pick<Part, "state" | "weight" | "command">): Part {
+/** A part that a process of this machine is about to play. */
+export function partOf(played: Pick<Part, "state" | "weight" | "command" | "pid">): Part {
   return {
-    ...{ state, weight, command },
+    ...played,
     host: Deno.hostname(),
-    pid: Deno.pid,
     jobPid: undefined,
     since: Date.now(),
     token: "",

@@ -163,7 +163,7 @@ export class ClusterPermits {
       work: (insider: Insider) => Promise<ClusterLease>;
     },
   ): Promise<ClusterLease> {
-    const part = partOf({ state: "waits", ...claim });
+    const part = partOf({ state: "waits", pid: this.store.pid, ...claim });
     const channel = await connection.channel(this.what);
     try {
       await this.roll.join(connection, part);
@@ -189,7 +189,7 @@ export class ClusterPermits {
       work: (insider: Insider) => Promise<ClusterLease | undefined>;
     },
   ): Promise<ClusterLease | undefined> {
-    const part = partOf({ state: "waits", ...claim });
+    const part = partOf({ state: "waits", pid: this.store.pid, ...claim });
     const channel = await connection.channel(this.what);
     let lease: ClusterLease | undefined;
     try {

@@ -14,6 +14,12 @@ import { deadline } from "../time/deadline.ts";
 import { BrokerAddress } from "./address.ts";
 import { BrokerConnection, type ConnectOptions } from "./connection.ts";
 
+/** Options of {@link ClusterStore.open}. */
+export interface ClusterStoreOptions extends ConnectOptions {
+  /** Called with what to tell people, once each time that somebody waits for a broker to come back. */
+  onHeldUp?: (text: string) => void;
+}
+
 /** What is kept at a broker. */
 export type ObjectKind = "lock" | "semaphore" | "event" | "queue";
 
@@ -50,6 +56,8 @@ export function objectName(kind: ObjectKind, ...words: [name: string, ...parts: 
 export class ClusterStore implements AsyncDisposable {
   /** Where it is. */
   readonly address: BrokerAddress;
+  /** The process that others are shown as the one who holds and waits. */
+  readonly pid: number;
   #connection: BrokerConnection | undefined;
   #attempt: Promise<BrokerConnection> | undefined;
   /** The loss that people were told of last. */
@@ -57,8 +65,12 @@ export class ClusterStore implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #onHeldUp: (text: string) => void;
 
-  private constructor(address: BrokerAddress, onHeldUp: (text: string) => void) {
+  private constructor(
+    address: BrokerAddress,
+    { pid, onHeldUp }: { pid: number; onHeldUp: (text: string) => void },
+  ) {
     this.address = address;
+    this.pid = pid;
     this.#onHeldUp = onHeldUp;
   }
 
@@ -68,17 +80,16 @@ export class ClusterStore implements AsyncDisposable {
    * Cancel safety: leaves nothing behind.
    *
    * @param url `amqp://user:password@host:port/vhost`, or `amqps://`; its parts are in {@link BrokerAddress}.
-   * @param options `timeoutMs`: how long to try, by default 10,000; `signal`; `onHeldUp`: called with what to tell people, once each time that somebody
-   *   waits for a broker to come back.
+   * @param options How long to try, and who uses it.
    * @throws {UsageError} If the URL cannot be used.
    * @throws {SystemError} If there is no broker, it does not admit us, or is not done in time. No message has the password.
    */
   static async open(
     url: string,
-    { onHeldUp = () => {}, ...options }: ConnectOptions & { onHeldUp?: (text: string) => void } = {},
+    { onHeldUp = () => {}, pid = Deno.pid, ...options }: ClusterStoreOptions = {},
   ): Promise<ClusterStore> {
-    const store = new ClusterStore(new BrokerAddress(url), onHeldUp);
-    store.#connection = await BrokerConnection.open(store.address, options);
+    const store = new ClusterStore(new BrokerAddress(url), { pid, onHeldUp });
+    store.#connection = await BrokerConnection.open(store.address, { ...options, pid });
     return store;
   }
 
@@ -143,6 +154,7 @@ export class ClusterStore implements AsyncDisposable {
     }
     return this.#connection = await BrokerConnection.open(this.address, {
       timeoutMs: ATTEMPT_LIMIT_MS,
+      pid: this.pid,
       signal: this.#closing.signal,
     });
   }

@@ -7,7 +7,7 @@
 import { EitherSignal } from "../abort.ts";
 import { ClosedError, NotHeldError } from "../errors.ts";
 import type { Consumer, ConsumerOptions, Delivery, GiveBackOptions, Received } from "../named.ts";
-import { guardVariables } from "./leases.ts";
+import { guardVariables } from "../process/guarded.ts";
 import type { HostQueue, ReceiveOptions } from "./queue.ts";
 import type { Store } from "./store.ts";
 

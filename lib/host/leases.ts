@@ -7,7 +7,8 @@
 import { BrokenLeaseError, NotHeldError } from "../errors.ts";
 import { FENCE_VARIABLE, type JobLease } from "../named.ts";
 import type { WaitOptions } from "../primitives.ts";
-import { identityOf, LEASE_VARIABLE } from "./owner.ts";
+import { guardVariables } from "../process/guarded.ts";
+import { identityOf } from "../process/identity.ts";
 import type { Store } from "./store.ts";
 
 /** What is to be held. */
@@ -132,15 +133,6 @@ export class HostLease implements JobLease {
   [Symbol.dispose](): void {
     if (this.#held) this.release();
   }
-}
-
-/** What a job has in its environment, so that the lease of this name is held as long as it lives; and those around it as before. */
-export function guardVariables(
-  token: string,
-  env: { get(name: string): string | undefined } = Deno.env,
-): Record<string, string> {
-  const outer = env.get(LEASE_VARIABLE);
-  return { [LEASE_VARIABLE]: outer ? `${outer}:${token}` : token };
 }
 
 /** 64 bits by chance, as 16 hexadecimal digits. */

@@ -6,14 +6,12 @@
  */
 
 import type { Identity } from "../named.ts";
-import { listProcesses, readEnvironment, readProcess } from "../process/proc.ts";
+import { type GuardedJob, jobLives } from "../process/guarded.ts";
+import { livesAs, pidNamespace, thisProcess } from "../process/identity.ts";
 import { uptimeMs } from "./clock.ts";
 import { dropLease } from "./leases.ts";
 import type { Store } from "./store.ts";
 import { forgetWaiter } from "./wakeup.ts";
-
-/** The variable that names, in every process of a job, the leases that guard it; separated by colons. */
-export const LEASE_VARIABLE = "CONC_LEASE";
 
 /** How often a process shows those in other pid namespaces that it lives. */
 const BEAT_MS = 5_000;
@@ -29,23 +27,6 @@ interface JobRow {
   job: number;
   jobPid: number | null;
   jobStarted: number | null;
-}
-
-let self: Identity | undefined;
-
-/** This process. */
-export function thisProcess(): Identity {
-  self ??= identityOf(Deno.pid);
-  return self!;
-}
-
-/** A process of this pid namespace; undefined if there is none of that id. */
-export function identityOf(pid: number): Identity | undefined {
-  const namespace = pidNamespace();
-  if (Deno.build.os !== "linux") return answers(pid) ? { pid, started: 0, namespace } : undefined;
-  const entry = readProcess(pid);
-  if (entry === undefined || entry.state === "Z" || entry.state === "X") return undefined;
-  return { pid, started: entry.startTicks, namespace };
 }
 
 /**
@@ -103,7 +84,7 @@ export class Owners implements Disposable {
     );
     if (row === undefined) return false;
     if (row.namespace !== pidNamespace()) return uptimeMs() - row.beat < BEAT_LIMIT_MS;
-    return identityOf(row.pid)?.started === row.started;
+    return livesAs(row);
   }
 
   /** Whether a lease is still held: it has not expired, and its owner or the job that it guards lives. */
@@ -114,7 +95,7 @@ export class Owners implements Disposable {
     );
     if (row === undefined) return false;
     if (row.expires !== null && row.expires <= uptimeMs()) return false;
-    return row.owner === null || this.lives(row.owner) || jobLives(row);
+    return row.owner === null || this.lives(row.owner) || (row.job !== 0 && jobLives(jobOf(row)));
   }
 
   /** Gives back what a dead owner had: its place in every line, its items, and the leases whose job has ended too. */
@@ -177,35 +158,8 @@ export class Owners implements Disposable {
   }
 }
 
-/** Whether a process of the job that a lease guards lives: the one that was started, or any that carries the lease's name. */
-function jobLives({ token, job, jobPid, jobStarted }: JobRow): boolean {
-  if (job === 0) return false;
-  if (jobPid !== null && identityOf(jobPid)?.started === jobStarted) return true;
-  return listProcesses().some(({ pid, state }) => state !== "Z" && state !== "X" && carries(pid, token));
-}
-
-function carries(pid: number, token: string): boolean {
-  const prefix = `${LEASE_VARIABLE}=`;
-  const value = readEnvironment(pid).find((variable) => variable.startsWith(prefix));
-  return value !== undefined && value.slice(prefix.length).split(":").includes(token);
-}
-
-function pidNamespace(): string {
-  try {
-    return Deno.build.os === "linux" ? Deno.readLinkSync("/proc/self/ns/pid") : "";
-  } catch {
-    return "";
-  }
-}
-
-/** Whether there is a process, where no more can be known: kill(2) with signal 0, which only Node's interface has. */
-function answers(pid: number): boolean {
-  try {
-    const { process } = globalThis as unknown as { process: { kill(id: number, signal: 0): boolean } };
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+function jobOf({ token, jobPid, jobStarted }: JobRow): GuardedJob {
+  return { token, first: jobPid === null ? undefined : { pid: jobPid, started: jobStarted ?? 0 } };
 }
 
 function startBeat(show: () => void): ReturnType<typeof setInterval> {

@@ -6,7 +6,7 @@
 
 import type { Look, Probe } from "../time/poll.ts";
 import type { Identity } from "../named.ts";
-import { identityOf } from "./owner.ts";
+import { identityOf } from "../process/identity.ts";
 
 /**
  * Makes a probe that holds once a process has exited, or if there is none of that id. A zombie has exited. The process is known by when it

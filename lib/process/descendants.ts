@@ -9,6 +9,7 @@
  * @module
  */
 
+import { answers } from "./identity.ts";
 import { becomeSubreaper, reap } from "./libc.ts";
 import { listChildren, listProcesses, mayHaveChildren, type ProcessEntry, readEnvironment } from "./proc.ts";
 import { reapedAnother } from "./usage.ts";
@@ -35,6 +36,7 @@ const ADOPTION_INTERVAL_MS = 1_000;
 
 const children = new Set<number>();
 const groups = new Set<number>();
+const apart = new Set<number>();
 let adopts: boolean | undefined;
 let listens = false;
 let adoptionTimer: ReturnType<typeof setTimeout> | undefined;
@@ -69,8 +71,15 @@ export function own(pid: number): void {
   if (!adoptsOrphans()) groups.add(pid);
 }
 
+/** Enters a child that Deno started and waits for, and that is not to end with the others: it knows itself when to. */
+export function ownApart(pid: number): void {
+  apart.add(pid);
+  children.add(pid);
+}
+
 /** Takes out a child that Deno has waited for. */
 export function disown(pid: number): void {
+  apart.delete(pid);
   children.delete(pid);
   if (children.size > 0 || !listens) return;
   expectNoChild();
@@ -122,7 +131,7 @@ export function descendantsOf(pid: number, mark: string): Target[] {
     entry.ppid === Deno.pid && (entry.pid === pid || !children.has(entry.pid) && carries(entry, wanted))
   );
   const ids = new Set(roots.map((entry) => entry.pid));
-  return [...roots.filter(lives).map(target), ...below(processes, ids)];
+  return [...roots.filter(lives).map(targetOf), ...below(processes, ids)];
 }
 
 /** Waits for the zombies that we adopted. */
@@ -151,14 +160,16 @@ function below(processes: readonly ProcessEntry[], roots: ReadonlySet<number>): 
   const pending = [...roots];
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
     for (const entry of childrenOf.get(pid) ?? []) {
+      if (apart.has(entry.pid)) continue;
       pending.push(entry.pid);
-      if (lives(entry)) found.push(target(entry));
+      if (lives(entry)) found.push(targetOf(entry));
     }
   }
   return found;
 }
 
-function lives(entry: ProcessEntry): boolean {
+/** Whether a process is no zombie. */
+export function lives(entry: ProcessEntry): boolean {
   return entry.state !== "Z" && entry.state !== "X";
 }
 
@@ -166,7 +177,8 @@ function carries(entry: ProcessEntry, variable: string): boolean {
   return lives(entry) && readEnvironment(entry.pid).includes(variable);
 }
 
-function target({ pid, pgid, startTicks, state }: ProcessEntry): Target {
+/** What it takes to signal a process. */
+export function targetOf({ pid, pgid, startTicks, state }: ProcessEntry): Target {
   return { key: `${pid}@${startTicks}`, pid, pgid, stopped: state === "T", killId: pid };
 }
 
@@ -175,15 +187,4 @@ function livingGroups(leaders: readonly number[]): Target[] {
   const living = leaders.filter((pid) => answers(killId(pid)));
   for (const pid of leaders) if (!living.includes(pid) && !children.has(pid)) groups.delete(pid);
   return living.map((pid) => ({ key: `group ${pid}`, pid, pgid: pid, stopped: false, killId: killId(pid) }));
-}
-
-/** Whether signals reach a process or group: kill(2) with signal 0, which only Node's interface has. */
-function answers(id: number): boolean {
-  try {
-    // The global is loaded when it is first used; an import of node:process would cost every start 40 ms.
-    const { process } = globalThis as unknown as { process: { kill(id: number, signal: 0): boolean } };
-    return process.kill(id, 0);
-  } catch {
-    return false;
-  }
 }

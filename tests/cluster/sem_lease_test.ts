@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ClusterSemaphore } from "../../lib/cluster/semaphore.ts";
 import { BROKER_URL, brokerFaultTest, brokerTest, control, uniqueName, withStore } from "./broker.ts";
+import { keepers, killKeepers } from "./keepers.ts";
 import { hostsTest } from "./two_hosts.ts";
 import { CONC, conc, inDirectory, lives, records, shell, start } from "../cli/conc.ts";
 
@@ -27,25 +28,13 @@ async function until(what: string, probe: () => Promise<boolean>): Promise<void>
   }
 }
 
-/** The processes that keep permits of a semaphore. */
-function keepers(name: string): number[] {
-  return [...Deno.readDirSync("/proc")].map((entry) => Number(entry.name)).filter((pid) => {
-    try {
-      const words = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
-      return pid > 0 && words.includes("--keeper") && words.includes(name) && lives(pid);
-    } catch {
-      return false;
-    }
-  });
-}
-
 function withSemaphore(url: string, body: (semaphore: ClusterSemaphore, name: string) => Promise<void>) {
   return withStore(url, async (store) => {
     const name = uniqueName();
     try {
       await body(await ClusterSemaphore.open(store, name), name);
     } finally {
-      for (const pid of keepers(name)) Deno.kill(pid, "SIGKILL");
+      killKeepers(name);
     }
   });
 }

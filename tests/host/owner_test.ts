@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { HostEvent } from "../../lib/host/event.ts";
 import { addLease } from "../../lib/host/leases.ts";
-import { identityOf, LEASE_VARIABLE, thisProcess } from "../../lib/host/owner.ts";
 import { HostSemaphore } from "../../lib/host/semaphore.ts";
+import { LEASE_VARIABLE } from "../../lib/process/guarded.ts";
+import { identityOf, thisProcess } from "../../lib/process/identity.ts";
 import { eventually, lives } from "../cli/conc.ts";
 import { names } from "../helpers.ts";
 import { lineUpAs, Sleeper, withStore } from "./stores.ts";

@@ -5,9 +5,9 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { identityOf } from "../../lib/host/owner.ts";
 import type { Identity } from "../../lib/named.ts";
 import { Store, type StoreOptions } from "../../lib/host/store.ts";
+import { identityOf } from "../../lib/process/identity.ts";
 import { readProcess } from "../../lib/process/proc.ts";
 import { inDirectory } from "../cli/conc.ts";
 import { eventually } from "../conformance/waits.ts";

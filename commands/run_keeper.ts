@@ -1,0 +1,164 @@
+/**
+ * `conc lock run` and `conc sem run` at a broker: a keeper holds what the command runs under. So it stays held if conc is killed (SIGKILL, no
+ * memory left) as long as a process of the command lives, as on one machine, and also while conc is stopped.
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import { SystemError } from "../lib/errors.ts";
+import { FENCE_VARIABLE, type JobLease } from "../lib/named.ts";
+import { type GuardedJob, guardVariables, jobLives, processesOf } from "../lib/process/guarded.ts";
+import { identityOf } from "../lib/process/identity.ts";
+import { endProcesses } from "../lib/process/terminate.ts";
+import { deadline } from "../lib/time/deadline.ts";
+import type { Context } from "./context.ts";
+import type { CommonFlags } from "./declaration.ts";
+import { SUCCESS } from "./exit_code.ts";
+import {
+  acquire,
+  type Acquired,
+  GIVE_BACK_MS,
+  type HoldingFlags,
+  type MakeGuard,
+  type Place,
+} from "./holding.ts";
+import { type HeldLease, Keeper, Principal } from "./keeper.ts";
+import { openReach } from "./reach.ts";
+
+/** What a keeper is told first: what to hold, and for whom. */
+type Order<F> = { flags: F; name: string; text: string; pid: number };
+
+/** What it is told later: which process the command began with; that what it holds is not needed any more. */
+type Notice = { began: number } | { over: true };
+
+/** From one look whether a command lives to the next. */
+const LOOK_MS = 200;
+/** Signals that ask a keeper to end: it ends when it is not needed. */
+const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** What a keeper holds, as the command sees it. */
+class KeptLease implements JobLease {
+  readonly token: string;
+  readonly graceMs: number;
+  readonly #fence: number;
+  readonly #tell: (notice: Notice) => void;
+  readonly #lost = new AbortController();
+
+  constructor({ token, fence, graceMs }: HeldLease, tell: (notice: Notice) => void) {
+    this.token = token;
+    this.graceMs = graceMs;
+    this.#fence = fence;
+    this.#tell = tell;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  lose(message: string): void {
+    this.#lost.abort(new SystemError(message));
+  }
+
+  guard(env?: { get(name: string): string | undefined }): Record<string, string> {
+    return { ...guardVariables(this.token, env), [FENCE_VARIABLE]: String(this.#fence) };
+  }
+
+  guards(pid: number): void {
+    this.#tell({ began: pid });
+  }
+
+  release(): void {
+    this.#tell({ over: true });
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+/** A keeper holds it. */
+export class KeptPlace<F> implements Place {
+  readonly #keeper: Keeper;
+  #over: Promise<void> | undefined;
+
+  /** @param command Of which command it is: `lock`. */
+  constructor(context: Context, command: "lock" | "sem", order: Omit<Order<F>, "pid">) {
+    const words = [command, "run", "--keeper", "--", order.name];
+    this.#keeper = new Keeper(context, words, { ...order, pid: Deno.pid });
+  }
+
+  async acquire(signal: AbortSignal): Promise<Acquired<KeptLease>> {
+    const word = await this.#keeper.first(signal);
+    if (word.type === "result") return { exitCode: word.exitCode };
+    const held = (word as { lease: HeldLease }).lease;
+    const lease = new KeptLease(held, (notice) => this.#keeper.tell(notice));
+    this.#over = this.#watch(lease);
+    return { lease, what: held.what, waitedMs: held.waitedMs };
+  }
+
+  async giveBack(lease: JobLease): Promise<void> {
+    lease.release();
+    await deadline(() => this.#over!, GIVE_BACK_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#keeper.end();
+  }
+
+  /** Until it is given back, or lost. */
+  async #watch(lease: KeptLease): Promise<void> {
+    const word = await this.#keeper.next().catch(() => undefined);
+    if (word?.type === "result") return;
+    lease.lose(word?.type === "lost" ? word.message : "the process that kept it was ended");
+  }
+}
+
+/** Is the keeper. */
+export async function keep<F extends HoldingFlags & CommonFlags>(
+  context: Context,
+  makeGuard: MakeGuard<F>,
+): Promise<number> {
+  for (const signal of SIGNALS) Deno.addSignalListener(signal, () => {});
+  const { principal, order } = await Principal.listen<Order<F>>(context);
+  const { flags, name, text, pid } = order;
+  return await principal.answer(async () => {
+    const { gone: signal, context } = principal;
+    await using reach = await openReach(context, flags, { signal, pid });
+    const guard = (wait: object) => makeGuard({ flags, name, text, reach, ...wait });
+    const acquired = await acquire(context, { flags, signal, guard });
+    if ("exitCode" in acquired) return acquired.exitCode;
+    const { lease, what, waitedMs } = acquired;
+    await untilOver(principal, { lease, what, waitedMs, flags });
+    if (!lease.lost!.aborted) lease.release();
+    return SUCCESS;
+  });
+}
+
+/** Holds a lease until the command is over. */
+async function untilOver<F extends HoldingFlags>(
+  principal: Principal,
+  { lease, what, waitedMs, flags }: { lease: JobLease; what: string; waitedMs: number; flags: F },
+): Promise<void> {
+  const { token, graceMs = 0, lost } = lease;
+  // No directory is in use for it.
+  Deno.chdir("/");
+  const { [FENCE_VARIABLE]: fence } = await lease.guard();
+  await principal.say({ type: "held", lease: { token, fence: Number(fence), graceMs, what, waitedMs } });
+  const tell = () => void principal.say({ type: "lost", message: (lost!.reason as Error).message });
+  lost!.addEventListener("abort", tell, { once: true });
+  if (lost!.aborted) tell();
+  const job: GuardedJob = { token };
+  for (;;) {
+    const notice = await principal.next<Notice>();
+    if (notice === undefined) break;
+    if ("over" in notice) return;
+    job.first = identityOf(notice.began);
+    await lease.guards(notice.began);
+  }
+  // The command is gone, and what it ran may live on.
+  while (!lost!.aborted && jobLives(job)) await delay(LOOK_MS, { signal: lost! }).catch(() => {});
+  if (lost!.aborted && flags.onLost === "kill") {
+    await endProcesses(() => processesOf(job), { graceMs: Math.min(graceMs, flags.killAfter) });
+  }
+}
