@@ -25,6 +25,8 @@ export type Word =
   | { type: "output"; stream: "stdout" | "stderr"; text: string }
   /** It has what was ordered; a lease that a job runs under is described. */
   | { type: "held"; lease?: HeldLease }
+  /** It still has it. */
+  | { type: "alive" }
   /** What it had is lost, and why. */
   | { type: "lost"; message: string }
   /** It is done, and has nothing any more. */
@@ -71,7 +73,9 @@ export class Keeper {
     for (;;) {
       const { value } = await this.#words.next() as { value: Word | undefined };
       if (value?.type !== "output") return value;
-      await this.#context[value.stream].write(value.text);
+      const written = this.#context[value.stream].write(value.text);
+      // Data must arrive; who does not read what is for people is no reason to end.
+      await (value.stream === "stdout" ? written : written.catch(() => {}));
     }
   }
 

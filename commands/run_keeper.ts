@@ -12,6 +12,7 @@ import { type GuardedJob, guardVariables, jobLives, processesOf } from "../lib/p
 import { identityOf } from "../lib/process/identity.ts";
 import { endProcesses } from "../lib/process/terminate.ts";
 import { deadline } from "../lib/time/deadline.ts";
+import { Timer } from "../lib/time/timer.ts";
 import type { Context } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
@@ -37,7 +38,19 @@ const LOOK_MS = 200;
 /** Signals that ask a keeper to end: it ends when it is not needed. */
 const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-/** What a keeper holds, as the command sees it. */
+/**
+ * A keeper shows life once in the grace that its loss leaves, 0.4 heartbeats. It may be silent for so many of these, a heartbeat, and a moment more for
+ * what has come and was not read, as we were stopped ourselves. The broker has heard of it half a heartbeat before it stood still, or later, and
+ * waits for two.
+ */
+const SILENCE_GRACES = 2.5;
+const MOMENT_GRACES = 0.25;
+
+/**
+ * What a keeper holds, as the command sees it.
+ *
+ * Invariant: `lost` is aborted before the broker gives to another what is held: when the keeper says so, has ended, or shows no life.
+ */
 class KeptLease implements JobLease {
   readonly token: string;
   readonly graceMs: number;
@@ -108,9 +121,24 @@ export class KeptPlace<F> implements Place {
 
   /** Until it is given back, or lost. */
   async #watch(lease: KeptLease): Promise<void> {
-    const word = await this.#keeper.next().catch(() => undefined);
-    if (word?.type === "result") return;
-    lease.lose(word?.type === "lost" ? word.message : "the process that kept it was ended");
+    let isHeard = true;
+    const silenceMs = lease.graceMs * SILENCE_GRACES;
+    using silence = new Timer(silenceMs, () => {
+      if (isHeard) {
+        isHeard = false;
+        silence.restart(lease.graceMs * MOMENT_GRACES);
+      } else lease.lose("the process that keeps it shows no life");
+    });
+    for (;;) {
+      const word = await this.#keeper.next().catch(() => undefined);
+      isHeard = true;
+      silence.restart(silenceMs);
+      if (word?.type === "alive") continue;
+      if (word?.type !== "result") {
+        lease.lose(word?.type === "lost" ? word.message : "the process that kept it was ended");
+      }
+      return;
+    }
   }
 }
 
@@ -136,9 +164,9 @@ export async function keep<F extends HoldingFlags & CommonFlags>(
 }
 
 /** Holds a lease until the command is over. */
-async function untilOver<F extends HoldingFlags>(
+async function untilOver(
   principal: Principal,
-  { lease, what, waitedMs, flags }: { lease: JobLease; what: string; waitedMs: number; flags: F },
+  { lease, what, waitedMs, flags }: { lease: JobLease; what: string; waitedMs: number; flags: HoldingFlags },
 ): Promise<void> {
   const { token, graceMs = 0, lost } = lease;
   // No directory is in use for it.
@@ -148,6 +176,20 @@ async function untilOver<F extends HoldingFlags>(
   const tell = () => void principal.say({ type: "lost", message: (lost!.reason as Error).message });
   lost!.addEventListener("abort", tell, { once: true });
   if (lost!.aborted) tell();
+  const signs = setInterval(() => void principal.say({ type: "alive" }), graceMs);
+  try {
+    await untilNobody(principal, { lease, flags });
+  } finally {
+    clearInterval(signs);
+  }
+}
+
+/** Waits until the command says that it is over, or it is gone and nothing that it ran lives. */
+async function untilNobody(
+  principal: Principal,
+  { lease, flags: { onLost, killAfter } }: { lease: JobLease; flags: HoldingFlags },
+): Promise<void> {
+  const { token, graceMs = 0, lost } = lease;
   const job: GuardedJob = { token };
   for (;;) {
     const notice = await principal.next<Notice>();
@@ -156,9 +198,8 @@ async function untilOver<F extends HoldingFlags>(
     job.first = identityOf(notice.began);
     await lease.guards(notice.began);
   }
-  // The command is gone, and what it ran may live on.
   while (!lost!.aborted && jobLives(job)) await delay(LOOK_MS, { signal: lost! }).catch(() => {});
-  if (lost!.aborted && flags.onLost === "kill") {
-    await endProcesses(() => processesOf(job), { graceMs: Math.min(graceMs, flags.killAfter) });
+  if (lost!.aborted && onLost === "kill") {
+    await endProcesses(() => processesOf(job), { graceMs: Math.min(graceMs, killAfter) });
   }
 }

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ClusterLock } from "../../lib/cluster/lock.ts";
 import { ClusterSemaphore } from "../../lib/cluster/semaphore.ts";
 import type { ClusterStore } from "../../lib/cluster/store.ts";
+import { TimeoutError } from "../../lib/errors.ts";
 import type { Holder } from "../../lib/named.ts";
 import type { Lease, WaitOptions } from "../../lib/primitives.ts";
 import { inDirectory, lives, pidIn, type Running, start } from "../cli/conc.ts";
@@ -139,6 +140,45 @@ brokerTest(
         /^conc: lost the lock '.*': the process that kept it was ended: somebody else may have it from now on, so the command is ended\n$/,
       );
     }),
+);
+
+brokerTest(
+  "a keeper that is stopped is a loss: the job is ended before the next one is let in",
+  (url) =>
+    scene("lock", ({ cwd, name, run }) =>
+      withStore(url, async (store) => {
+        const running = run(`${url}?heartbeat=2`, JOB);
+        const pid = await pidIn(cwd);
+        const lock = await ClusterLock.open(store, name);
+        const next = lock.acquire();
+        await reaching(lock, { waiting: 1 });
+        Deno.kill(keepers(name)[0]!, "SIGSTOP");
+        const lease = await next;
+        assertEquals(lives(pid), false);
+        lease.release();
+        killKeepers(name);
+        const { code, stderr } = await running.result();
+        assertEquals(code, 125);
+        assertMatch(stderr, /: the process that keeps it shows no life: somebody else may have it/);
+      })),
+);
+
+brokerTest(
+  "a conc that is stopped with its job loses nothing",
+  (url) =>
+    scene("lock", ({ cwd, name, run }) =>
+      withStore(url, async (store) => {
+        const running = run(`${url}?heartbeat=1`, JOB);
+        const pid = await pidIn(cwd);
+        running.kill("SIGSTOP");
+        const lock = await ClusterLock.open(store, name);
+        // More than the broker would wait for conc itself.
+        await assertRejects(() => lock.acquire({ timeoutMs: 4_000 }), TimeoutError);
+        running.kill("SIGCONT");
+        Deno.kill(pid, "SIGTERM");
+        const { code, stderr } = await running.result();
+        assertEquals([code, stderr], [143, ""]);
+      })),
 );
 
 brokerTest(

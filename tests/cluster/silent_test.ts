@@ -1,5 +1,5 @@
 /**
- * What is held at a broker by a process that is stopped: it does not answer who asks, and holds it all the same.
+ * What is held at a broker by a keeper that is stopped: it does not answer who asks, and holds it all the same.
  *
  * @module
  */
@@ -7,10 +7,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { conc, eventually, inDirectory, records, type Running, start } from "../cli/conc.ts";
 import { brokerTest, uniqueName } from "./broker.ts";
+import { keepers } from "./keepers.ts";
 
 const SILENT = "held by somebody who does not answer";
 
-/** Has a test look at what a stopped `conc … sleep` holds. */
+/** Has a test look at what the stopped keeper of a `conc … sleep` holds. */
 function whileStopped(
   url: string,
   words: readonly string[],
@@ -24,15 +25,16 @@ function whileStopped(
       env,
     });
     assertMatch(await holder.firstComplaint(), /begun/);
-    holder.kill("SIGSTOP");
+    const keeper = await eventually("what it waits for is kept", () => keepers(words[2]!)[0]);
+    Deno.kill(keeper, "SIGSTOP");
     try {
       await eventually(
         "it is stopped",
-        () => /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${holder.pid}/status`)),
+        () => /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${keeper}/status`)),
       );
       await body((...words) => conc(words, { cwd, env }));
     } finally {
-      holder.kill("SIGCONT");
+      Deno.kill(keeper, "SIGCONT");
       holder.kill("SIGTERM");
       await holder.result();
     }
