@@ -46,7 +46,7 @@ export function describeHolders(
   if (first === undefined) {
     if (isSilent) return `is held by ${SILENT}: its process is stopped, or its machine is cut off`;
     const [next] = waiters;
-    if (next === undefined) return "was held a moment ago";
+    if (next === undefined) return "is free by now";
     const who = `process ${next.pid}${onHost(next.host)}${inParentheses(next.command)}`;
     return `has a line of ${waiters.length}, at its head ${who}`;
   }

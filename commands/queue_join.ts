@@ -11,6 +11,7 @@ import { parseName } from "../lib/units.ts";
 import type { Context } from "./context.ts";
 import { command, type CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
+import { SILENT } from "./holders.ts";
 import { Interrupts } from "./interrupt.ts";
 import { items, knownQueue } from "./queue_flags.ts";
 import { openReach } from "./reach.ts";
@@ -63,8 +64,9 @@ async function runJoin(
     await queue.join({ timeoutMs, signal: interrupts.first });
   } catch (error) {
     if (!(error instanceof TimeoutError) || error instanceof HeldUpError) throw error;
-    const { size, leased } = await reach.whenFree(() => queue.status(), { timeoutMs: 0 });
-    const left = `${items(size)} wait in the queue '${name}', ${leased} are worked on`;
+    const { size, leased, isSilent } = await reach.whenFree(() => queue.status(), { timeoutMs: 0 });
+    const rest = isSilent ? `, and ${SILENT} may have more` : "";
+    const left = `${items(size)} wait in the queue '${name}', ${leased} are worked on${rest}`;
     throw new TimeoutError(`timed out after ${formatDuration(timeoutMs)}: ${left}: allow more time`);
   }
   if (flags.json) {

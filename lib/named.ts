@@ -212,6 +212,8 @@ export interface NamedQueueStatus extends QueueStatistics {
   leased: number;
   /** How many are dead letters. */
   dead: number;
+  /** Whether somebody does not answer who may have received items, which are missing in `leased` and `unfinished` then. */
+  isSilent?: boolean;
 }
 
 /** An item that failed too often. */

@@ -30,7 +30,7 @@ export async function statusOf(
   try {
     const { gate, name } = layout;
     const book = await layout.read(channel);
-    const { leased, waiting } = await receipts.ask(connection);
+    const { leased, waiting, isWhole } = await receipts.ask(connection);
     const line = book.maxSize === null ? { taken: false, waiting: 0 } : await gate.look(channel);
     const delayed = await layout.delays.count(channel, book);
     const [size, taken, dead] = [
@@ -45,6 +45,7 @@ export async function statusOf(
       waitingToPut: line.waiting + (line.taken ? 1 : 0),
       waitingToGet: waiting,
       closed: book.closed,
+      isSilent: !isWhole,
     };
   } catch (error) {
     throw layout.gone(error);

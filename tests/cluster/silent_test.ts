@@ -67,6 +67,27 @@ brokerTest("permits whose holder does not answer are not called free", (url) => 
   });
 });
 
+brokerTest("queue join that gives up names what nobody can know", async (url) => {
+  const name = uniqueName();
+  const env = { CONC_STORE: `${url}?heartbeat=60` };
+  assertEquals((await conc(["queue", "put", name, "one"], { env })).code, 0);
+  const worker = start(["queue", "work", name, "--", "sh", "-c", "echo begun >&2; exec sleep 60"], { env });
+  assertMatch(await worker.firstComplaint(), /begun/);
+  worker.kill("SIGSTOP");
+  try {
+    const { code, stderr } = await conc(["queue", "join", name, "--timeout", "2s"], { env });
+    assertEquals([code, stderr], [
+      124,
+      `conc: timed out after 2s: 0 items wait in the queue '${name}', 0 are worked on, and somebody who does not answer may have more: allow more time\n`,
+    ]);
+  } finally {
+    worker.kill("SIGCONT");
+    worker.kill("SIGTERM");
+    await worker.result();
+    await conc(["queue", "delete", name], { env });
+  }
+});
+
 brokerTest("lock status makes no lock", async (url) => {
   const name = uniqueName();
   const { stdout } = await conc(["lock", "status", name], { env: { CONC_STORE: url } });

@@ -29,7 +29,7 @@ Deno.test("describeHolders() names the process of the command, the command, and 
     describeHolders({ holders: [], waiters: [waiter], isSilent: false }),
     "has a line of 1, at its head process 3 (true)",
   );
-  assertEquals(describeHolders({ holders: [], waiters: [], isSilent: false }), "was held a moment ago");
+  assertEquals(describeHolders({ holders: [], waiters: [], isSilent: false }), "is free by now");
   assertEquals(
     describeHolders({ holders: [], waiters: [waiter], isSilent: true }),
     "is held by somebody who does not answer: its process is stopped, or its machine is cut off",
