@@ -85,7 +85,7 @@ export async function runHolding<F extends HoldingFlags & CommonFlags>(
   using interrupts = new Interrupts();
   const order = { flags: { ...flags, ...(broker && { store: broker }) }, name, text: command.text };
   await using place = broker === undefined
-    ? await Here.open(context, { ...order, guard, signal: interrupts.first })
+    ? await here(context, { ...order, guard, signal: interrupts.first })
     : new (await import("./run_keeper.ts")).KeptPlace(context, own, order);
   const acquired = await place.acquire(interrupts.first);
   if ("exitCode" in acquired) return acquired.exitCode;
@@ -122,41 +122,18 @@ export async function runHolding<F extends HoldingFlags & CommonFlags>(
 }
 
 /** This process holds it. */
-class Here<F extends HoldingFlags & CommonFlags> implements Place {
-  readonly #context: Context;
-  readonly #options: Omit<GuardOptions<F>, keyof WaitOptions> & { guard: MakeGuard<F> };
-
-  private constructor(
-    context: Context,
-    options: Omit<GuardOptions<F>, keyof WaitOptions> & { guard: MakeGuard<F> },
-  ) {
-    this.#context = context;
-    this.#options = options;
-  }
-
-  static async open<F extends HoldingFlags & CommonFlags>(
-    context: Context,
-    { signal, ...options }: Omit<GuardOptions<F>, "reach"> & { guard: MakeGuard<F>; signal: AbortSignal },
-  ): Promise<Here<F>> {
-    return new Here(context, { ...options, reach: await openReach(context, options.flags, { signal }) });
-  }
-
-  acquire(signal: AbortSignal): Promise<Acquired<JobLease>> {
-    const { guard, ...options } = this.#options;
-    return acquire(this.#context, {
-      flags: options.flags,
-      signal,
-      guard: (wait) => guard({ ...options, ...wait }),
-    });
-  }
-
-  giveBack(lease: JobLease): Promise<void> {
-    return this.#options.reach.whenFree(() => lease.release(), { timeoutMs: GIVE_BACK_MS });
-  }
-
-  [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.#options.reach[Symbol.asyncDispose]();
-  }
+async function here<F extends HoldingFlags & CommonFlags>(
+  context: Context,
+  { guard, signal, ...order }: Omit<GuardOptions<F>, "reach"> & { guard: MakeGuard<F>; signal: AbortSignal },
+): Promise<Place> {
+  const { flags } = order;
+  const reach = await openReach(context, flags, { signal });
+  return {
+    acquire: (signal) =>
+      acquire(context, { flags, signal, guard: (wait) => guard({ ...order, reach, ...wait }) }),
+    giveBack: (lease) => reach.whenFree(() => lease.release(), { timeoutMs: GIVE_BACK_MS }),
+    [Symbol.asyncDispose]: () => reach[Symbol.asyncDispose](),
+  };
 }
 
 /**

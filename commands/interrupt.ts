@@ -9,7 +9,8 @@ import { signalNumber } from "../lib/process/exit_status.ts";
 import { ignoreSignal } from "../lib/process/libc.ts";
 import { ignoresSignal } from "../lib/process/proc.ts";
 
-const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
+/** Those that end conc. */
+export const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 

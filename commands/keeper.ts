@@ -9,7 +9,7 @@
  */
 
 import { textToBytes } from "../lib/bytes.ts";
-import { ConnectionError, reason, SystemError } from "../lib/errors.ts";
+import { ConnectionError, reason, SystemError, UsageError } from "../lib/errors.ts";
 import { jsonLines } from "../lib/json_lines.ts";
 import { disown, expectChild, ownApart } from "../lib/process/descendants.ts";
 import { selfWords } from "../lib/process/self.ts";
@@ -136,10 +136,13 @@ export class Principal {
     this.#next = this.#hear();
   }
 
-  /** Hears the order. */
+  /** Hears the order. Throws `UsageError` if there is none. */
   static async listen<Order>(context: Context): Promise<{ principal: Principal; order: Order }> {
     const said = jsonLines(context.stdin);
-    const { value } = await said.next();
+    const { value } = await said.next().catch(() => ({ value: undefined }));
+    if ((value as { type?: unknown } | undefined)?.type !== "order") {
+      throw new UsageError("cannot be a keeper as nothing is asked for at stdin: leave out --keeper");
+    }
     return { principal: new Principal(context, said), order: value as Order };
   }
 

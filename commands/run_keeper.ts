@@ -25,6 +25,7 @@ import {
   type Place,
 } from "./holding.ts";
 import { type HeldLease, Keeper, Principal } from "./keeper.ts";
+import { SIGNALS } from "./interrupt.ts";
 import { openReach } from "./reach.ts";
 
 /** What a keeper is told first: what to hold, and for whom. */
@@ -35,8 +36,6 @@ type Notice = { began: number } | { over: true };
 
 /** From one look whether a command lives to the next. */
 const LOOK_MS = 200;
-/** Signals that ask a keeper to end: it ends when it is not needed. */
-const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /**
  * A keeper shows life once in the grace that its loss leaves, 0.4 heartbeats. It may be silent for so many of these, a heartbeat, and a moment more for
@@ -147,6 +146,7 @@ export async function keep<F extends HoldingFlags & CommonFlags>(
   context: Context,
   makeGuard: MakeGuard<F>,
 ): Promise<number> {
+  // It ends when it is not needed.
   for (const signal of SIGNALS) Deno.addSignalListener(signal, () => {});
   const { principal, order } = await Principal.listen<Order<F>>(context);
   const { flags, name, text, pid } = order;

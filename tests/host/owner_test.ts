@@ -3,21 +3,12 @@ import { HostEvent } from "../../lib/host/event.ts";
 import { addLease } from "../../lib/host/leases.ts";
 import { HostSemaphore } from "../../lib/host/semaphore.ts";
 import { LEASE_VARIABLE } from "../../lib/process/guarded.ts";
-import { identityOf, thisProcess } from "../../lib/process/identity.ts";
+import { thisProcess } from "../../lib/process/identity.ts";
 import { eventually, lives } from "../cli/conc.ts";
 import { names } from "../helpers.ts";
 import { lineUpAs, Sleeper, withStore } from "./stores.ts";
 
 const ignore = Deno.build.os !== "linux";
-
-Deno.test("identityOf() names a process as long as it lives", async () => {
-  await using sleeper = new Sleeper();
-  const { identity } = sleeper;
-  assertEquals(identityOf(sleeper.pid), identity);
-  await sleeper.kill();
-  assertEquals(identityOf(sleeper.pid), undefined);
-  assertEquals(thisProcess(), identityOf(Deno.pid)!);
-});
 
 Deno.test("Owners.lives() is true of a process until it ends, and of no other with its pid", async () => {
   await withStore(async (store) => {
