@@ -5,15 +5,18 @@
  */
 
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { ClusterLock } from "../../lib/cluster/lock.ts";
 import { ClusterSemaphore } from "../../lib/cluster/semaphore.ts";
 import type { ClusterStore } from "../../lib/cluster/store.ts";
 import { TimeoutError } from "../../lib/errors.ts";
 import type { Holder } from "../../lib/named.ts";
 import type { Lease, WaitOptions } from "../../lib/primitives.ts";
-import { inDirectory, lives, pidIn, type Running, start } from "../cli/conc.ts";
+import { seededRandom } from "../../lib/random.ts";
+import { exists, inDirectory, lives, pidIn, type Running, start } from "../cli/conc.ts";
 import { eventually, reaching } from "../conformance/waits.ts";
 import { brokerFaultTest, brokerTest, control, Link, uniqueName, withStore } from "./broker.ts";
+import { CHAOS_SEED } from "./chaos.ts";
 import { keepers, killKeepers } from "./keepers.ts";
 
 /** What runs under it: writes down its process id, and lives until it is killed. */
@@ -243,3 +246,38 @@ brokerFaultTest(
         await kept(name, 0);
       })),
 );
+
+/** Says so in a file if another job is at work, too. */
+const ALONE = ["sh", "-c", "mkdir busy || echo overlap >> bad; sleep 0.05; rmdir busy; echo done >> done"];
+
+brokerTest(
+  `conc is killed at random moments: no two jobs overlap, and nothing stays held (seed ${CHAOS_SEED})`,
+  (url) =>
+    scene("lock", ({ cwd, name, run }) =>
+      withStore(url, async (store) => {
+        const random = seededRandom(CHAOS_SEED);
+        const kills = async () => {
+          for (let round = 0; round < 12; round++) {
+            const running = run(url, ALONE);
+            const ended = running.result();
+            await Promise.race([delay(50 + random() * 850), ended]);
+            killed(running);
+            await ended;
+          }
+        };
+        await Promise.all([kills(), kills(), kills()]);
+        assertEquals((await run(url, ALONE).result()).code, 0);
+        await kept(name, 0);
+        const lock = await ClusterLock.open(store, name);
+        assertEquals(await lock.statistics(), { held: false, waiting: 0 });
+        assertEquals(["bad", "busy", "done"].map((file) => exists(`${cwd}/${file}`)), [false, false, true]);
+      })),
+);
+
+function killed(running: Running): void {
+  try {
+    running.kill("SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}
