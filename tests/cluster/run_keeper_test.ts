@@ -260,8 +260,12 @@ brokerTest(
           for (let round = 0; round < 12; round++) {
             const running = run(url, ALONE);
             const ended = running.result();
-            await Promise.race([delay(50 + random() * 850), ended]);
-            killed(running);
+            const over = new AbortController();
+            void ended.then(() => over.abort());
+            await delay(50 + random() * 850, { signal: over.signal }).then(
+              () => running.kill("SIGKILL"),
+              () => {},
+            );
             await ended;
           }
         };
@@ -273,11 +277,3 @@ brokerTest(
         assertEquals(["bad", "busy", "done"].map((file) => exists(`${cwd}/${file}`)), [false, false, true]);
       })),
 );
-
-function killed(running: Running): void {
-  try {
-    running.kill("SIGKILL");
-  } catch {
-    // It has ended.
-  }
-}

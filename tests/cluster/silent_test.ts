@@ -5,7 +5,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { conc, eventually, inDirectory, records, type Running, start } from "../cli/conc.ts";
+import { conc, eventually, inDirectory, pidIn, records, type Running, start } from "../cli/conc.ts";
 import { brokerTest, uniqueName } from "./broker.ts";
 import { keepers } from "./keepers.ts";
 
@@ -28,10 +28,7 @@ function whileStopped(
     const keeper = await eventually("what it waits for is kept", () => keepers(words[2]!)[0]);
     Deno.kill(keeper, "SIGSTOP");
     try {
-      await eventually(
-        "it is stopped",
-        () => /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${keeper}/status`)),
-      );
+      await stopped(keeper);
       await body((...words) => conc(words, { cwd, env }));
     } finally {
       Deno.kill(keeper, "SIGCONT");
@@ -39,6 +36,10 @@ function whileStopped(
       await holder.result();
     }
   });
+}
+
+async function stopped(pid: number): Promise<void> {
+  await eventually("it is stopped", () => /^State:\tT/m.test(Deno.readTextFileSync(`/proc/${pid}/status`)));
 }
 
 brokerTest("a lock whose holder does not answer is not called free", (url) => {
@@ -67,26 +68,28 @@ brokerTest("permits whose holder does not answer are not called free", (url) => 
   });
 });
 
-brokerTest("queue join that gives up names what nobody can know", async (url) => {
-  const name = uniqueName();
-  const env = { CONC_STORE: `${url}?heartbeat=60` };
-  assertEquals((await conc(["queue", "put", name, "one"], { env })).code, 0);
-  const worker = start(["queue", "work", name, "--", "sh", "-c", "echo begun >&2; exec sleep 60"], { env });
-  assertMatch(await worker.firstComplaint(), /begun/);
-  worker.kill("SIGSTOP");
-  try {
-    const { code, stderr } = await conc(["queue", "join", name, "--timeout", "2s"], { env });
-    assertEquals([code, stderr], [
-      124,
-      `conc: timed out after 2s: 0 items wait in the queue '${name}', 0 are worked on, and somebody who does not answer may have more: allow more time\n`,
-    ]);
-  } finally {
-    worker.kill("SIGCONT");
-    worker.kill("SIGTERM");
-    await worker.result();
-    await conc(["queue", "delete", name], { env });
-  }
-});
+brokerTest("queue join that gives up names what nobody can know", (url) =>
+  inDirectory(async (cwd) => {
+    const name = uniqueName();
+    const options = { cwd, env: { CONC_STORE: `${url}?heartbeat=60` } };
+    assertEquals((await conc(["queue", "put", name, "one"], options)).code, 0);
+    const worker = start(["queue", "work", name, "--", "sh", "-c", "echo $$ > pid; exec sleep 60"], options);
+    await pidIn(cwd);
+    worker.kill("SIGSTOP");
+    try {
+      await stopped(worker.pid);
+      const { code, stderr } = await conc(["queue", "join", name, "--timeout", "2s"], options);
+      assertEquals([code, stderr], [
+        124,
+        `conc: timed out after 2s: 0 items wait in the queue '${name}', 0 are worked on, and somebody who does not answer may have more: allow more time\n`,
+      ]);
+    } finally {
+      worker.kill("SIGCONT");
+      worker.kill("SIGTERM");
+      await worker.result();
+      await conc(["queue", "delete", name], options);
+    }
+  }));
 
 brokerTest("lock status makes no lock", async (url) => {
   const name = uniqueName();
