@@ -24,7 +24,7 @@ import { brokerUrl, STORE_FLAGS, type StoreFlags, type WaitFlags, waitLimit } fr
 import { runWrapped, WRAPPED_FLAGS, wrappedCommand, type WrappedFlags } from "./wrapped.ts";
 
 /** How long conc stays to give back what it held; after that its own end does. */
-export const GIVE_BACK_MS = 10_000;
+const GIVE_BACK_MS = 10_000;
 
 /** The flags of both. */
 export type HoldingFlags = StoreFlags & WaitFlags & WrappedFlags & LossFlags & KeeperFlags;
@@ -90,10 +90,10 @@ export async function runHolding<F extends HoldingFlags & CommonFlags>(
   const acquired = await place.acquire(interrupts.first);
   if ("exitCode" in acquired) return acquired.exitCode;
   const { lease, what, waitedMs } = acquired;
-  using loss = new LossWatch(context, { lease, what, flags });
   const ended = new AbortController();
   let exitCode: number;
   try {
+    using loss = new LossWatch(context, { lease, what, flags });
     const signal = interrupts.first;
     signal.throwIfAborted();
     const env = await lease.guard(context.env, { signal });

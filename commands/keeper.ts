@@ -11,7 +11,9 @@
 import { textToBytes } from "../lib/bytes.ts";
 import { ConnectionError, reason, SystemError, UsageError } from "../lib/errors.ts";
 import { jsonLines } from "../lib/json_lines.ts";
-import { disown, expectChild, ownApart } from "../lib/process/descendants.ts";
+import { APART, disown, expectChild, MARK, ownApart } from "../lib/process/descendants.ts";
+import { LEASE_VARIABLE } from "../lib/process/guarded.ts";
+import { closeInherited } from "../lib/process/libc.ts";
 import { selfWords } from "../lib/process/self.ts";
 import { ndjson } from "../lib/report/ndjson.ts";
 import { Output } from "../lib/report/output.ts";
@@ -35,12 +37,13 @@ export type Word =
 /** A lease that a keeper holds, and how long it waited for it. */
 export type HeldLease = { token: string; fence: number; graceMs: number; what: string; waitedMs: number };
 
-/** How long a keeper that is not needed any more is waited for. */
-const END_LIMIT_MS = 5_000;
+/** How long a keeper that is not needed any more is waited for. To kill it gives back what it has: its connection ends. */
+const END_LIMIT_MS = 2_000;
 
 /** The command's end. */
 export class Keeper {
   readonly #context: Context;
+  readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #words: AsyncGenerator<unknown>;
 
@@ -58,6 +61,7 @@ export class Keeper {
     void child.status.then(() => disown(child.pid));
     child.unref();
     this.#context = context;
+    this.#child = child;
     this.#writer = child.stdin.getWriter();
     this.#words = jsonLines(child.stdout);
     this.tell(order);
@@ -79,18 +83,18 @@ export class Keeper {
     }
   }
 
-  /** What it says first, or that the wait was ended by a signal. */
+  /** What it says first, unless the wait is ended by a signal. */
   async first(signal: AbortSignal): Promise<Exclude<Word, { type: "output" }>> {
-    const hangUp = () => this.hangUp();
-    signal.addEventListener("abort", hangUp, { once: true });
-    if (signal.aborted) hangUp();
+    const giveUp = () => void this.end();
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) giveUp();
     try {
       const word = await this.next();
       signal.throwIfAborted();
       if (word !== undefined) return word;
       throw new SystemError("cannot wait any longer as the process that was to do so was ended: try again");
     } finally {
-      signal.removeEventListener("abort", hangUp);
+      signal.removeEventListener("abort", giveUp);
     }
   }
 
@@ -99,22 +103,32 @@ export class Keeper {
     this.#writer.close().catch(() => {});
   }
 
-  /** Says so, and waits until it has ended, which closes its stdout. */
+  /** Says so, and waits until it has ended, which closes its stdout. One that does not end is killed. */
   async end(): Promise<void> {
     this.hangUp();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    using _timer = new Timer(END_LIMIT_MS, resolve);
-    const drained = (async () => {
+    using _timer = new Timer(END_LIMIT_MS, () => this.#kill());
+    try {
       for await (const _ of this.#words);
-    })();
-    await Promise.race([drained.catch(() => {}), promise]);
+    } catch {
+      // Nobody wants to know any more.
+    }
+  }
+
+  #kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has just ended.
+    }
   }
 }
 
+/** Starts a process that is no part of the job that we are in, if we are in one. */
 function started(program: string, args: string[]): Deno.ChildProcess {
+  const streams = { stdin: "piped", stdout: "piped", stderr: "null" } as const;
+  const env = { [APART]: "1", [MARK]: "", [LEASE_VARIABLE]: "" };
   try {
-    const streams = { stdin: "piped", stdout: "piped", stderr: "null" } as const;
-    return new Deno.Command(program, { args, ...streams, detached: true }).spawn();
+    return new Deno.Command(program, { args, ...streams, env, detached: true }).spawn();
   } catch (error) {
     throw new SystemError(`cannot start the process that is to hold it: ${reason(error)}`, { cause: error });
   }
@@ -138,6 +152,8 @@ export class Principal {
 
   /** Hears the order. Throws `UsageError` if there is none. */
   static async listen<Order>(context: Context): Promise<{ principal: Principal; order: Order }> {
+    // Whoever waits for the end of a pipe, or for a lock on a file, does not wait for us.
+    closeInherited();
     const said = jsonLines(context.stdin);
     const { value } = await said.next().catch(() => ({ value: undefined }));
     if ((value as { type?: unknown } | undefined)?.type !== "order") {

@@ -11,19 +11,11 @@ import { FENCE_VARIABLE, type JobLease } from "../lib/named.ts";
 import { type GuardedJob, guardVariables, jobLives, processesOf } from "../lib/process/guarded.ts";
 import { identityOf } from "../lib/process/identity.ts";
 import { endProcesses } from "../lib/process/terminate.ts";
-import { deadline } from "../lib/time/deadline.ts";
 import { Timer } from "../lib/time/timer.ts";
 import type { Context } from "./context.ts";
 import type { CommonFlags } from "./declaration.ts";
 import { SUCCESS } from "./exit_code.ts";
-import {
-  acquire,
-  type Acquired,
-  GIVE_BACK_MS,
-  type HoldingFlags,
-  type MakeGuard,
-  type Place,
-} from "./holding.ts";
+import { acquire, type Acquired, type HoldingFlags, type MakeGuard, type Place } from "./holding.ts";
 import { type HeldLease, Keeper, Principal } from "./keeper.ts";
 import { SIGNALS } from "./interrupt.ts";
 import { openReach } from "./reach.ts";
@@ -31,8 +23,8 @@ import { openReach } from "./reach.ts";
 /** What a keeper is told first: what to hold, and for whom. */
 type Order<F> = { flags: F; name: string; text: string; pid: number };
 
-/** What it is told later: which process the command began with; that what it holds is not needed any more. */
-type Notice = { began: number } | { over: true };
+/** What it is told later: which process the command began with; that of a loss was heard; that what it holds is not needed any more. */
+type Notice = { began: number } | { heard: true } | { over: true };
 
 /** From one look whether a command lives to the next. */
 const LOOK_MS = 200;
@@ -92,7 +84,6 @@ class KeptLease implements JobLease {
 /** A keeper holds it. */
 export class KeptPlace<F> implements Place {
   readonly #keeper: Keeper;
-  #over: Promise<void> | undefined;
 
   /** @param command Of which command it is: `lock`. */
   constructor(context: Context, command: "lock" | "sem", order: Omit<Order<F>, "pid">) {
@@ -105,13 +96,13 @@ export class KeptPlace<F> implements Place {
     if (word.type === "result") return { exitCode: word.exitCode };
     const held = (word as { lease: HeldLease }).lease;
     const lease = new KeptLease(held, (notice) => this.#keeper.tell(notice));
-    this.#over = this.#watch(lease);
+    void this.#watch(lease);
     return { lease, what: held.what, waitedMs: held.waitedMs };
   }
 
   async giveBack(lease: JobLease): Promise<void> {
     lease.release();
-    await deadline(() => this.#over!, GIVE_BACK_MS);
+    await this.#keeper.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -133,8 +124,10 @@ export class KeptPlace<F> implements Place {
       isHeard = true;
       silence.restart(silenceMs);
       if (word?.type === "alive") continue;
-      if (word?.type !== "result") {
-        lease.lose(word?.type === "lost" ? word.message : "the process that kept it was ended");
+      if (word === undefined) lease.lose("the process that kept it was ended");
+      else if (word.type === "lost") {
+        this.#keeper.tell({ heard: true });
+        lease.lose(word.message);
       }
       return;
     }
@@ -184,22 +177,37 @@ async function untilOver(
   }
 }
 
-/** Waits until the command says that it is over, or it is gone and nothing that it ran lives. */
+/**
+ * Waits until the command says that it is over, or it is gone and nothing that it ran lives. If what is held is lost, and the command does not hear of it
+ * as it is stopped, or gone, what it ran is ended from here.
+ */
 async function untilNobody(
   principal: Principal,
   { lease, flags: { onLost, killAfter } }: { lease: JobLease; flags: HoldingFlags },
 ): Promise<void> {
   const { token, graceMs = 0, lost } = lease;
   const job: GuardedJob = { token };
+  const end = async (limitMs: number) => {
+    if (onLost === "kill") {
+      await endProcesses(() => processesOf(job), { graceMs: Math.min(limitMs, killAfter) });
+    }
+  };
+  using unheard = new Timer(graceMs / 2, () => void end(graceMs / 2));
+  if (!lost!.aborted) {
+    unheard.cancel();
+    lost!.addEventListener("abort", () => unheard.restart(), { once: true });
+  }
   for (;;) {
     const notice = await principal.next<Notice>();
     if (notice === undefined) break;
     if ("over" in notice) return;
-    job.first = identityOf(notice.began);
-    await lease.guards(notice.began);
+    if ("heard" in notice) unheard.cancel();
+    else {
+      job.first = identityOf(notice.began);
+      await lease.guards(notice.began);
+    }
   }
   while (!lost!.aborted && jobLives(job)) await delay(LOOK_MS, { signal: lost! }).catch(() => {});
-  if (lost!.aborted && onLost === "kill") {
-    await endProcesses(() => processesOf(job), { graceMs: Math.min(graceMs, killAfter) });
-  }
+  unheard.cancel();
+  if (lost!.aborted) await end(graceMs);
 }

@@ -5,6 +5,7 @@
  */
 
 import { delay } from "@std/async/delay";
+import type { BrokerChannel } from "./channel.ts";
 import type { BrokerConnection } from "./connection.ts";
 import { exclusively, makeOnce } from "./creation.ts";
 import { Log } from "./log.ts";
@@ -13,10 +14,7 @@ import type { ObjectKind } from "./store.ts";
 /** An object was made, or is gone. The first entry of all names none. */
 type NameEntry = { kind: ObjectKind; name: string; gone?: boolean } | null;
 
-/**
- * A broker that is killed within a second of the first stream that it ever made forgets all that it makes later: it had not yet written down that it keeps
- * any. This stream is the first, and nothing is made before it. What `makeQuorumQueues` does is of no use here: streams are in another book.
- */
+/** From the first stream that a broker ever makes until it has written down that it keeps streams. */
 const FIRST_STREAM_MS = 1_500;
 
 const OBJECT = "conc.names";
@@ -73,8 +71,22 @@ async function ensure(connection: BrokerConnection): Promise<void> {
     object: OBJECT,
     mark: OBJECT,
     make: async (channel) => {
+      await makeFirstStream(channel);
       await log.make(channel, null);
-      await delay(FIRST_STREAM_MS);
     },
   });
+}
+
+/**
+ * Has a broker keep streams. One that is killed within a second of the first that it ever made comes back with a stream that nobody can use, or
+ * delete; those that are made later are whole. So nothing is made before this one, which nobody needs, and has a name of its own each time. (Seen
+ * with RabbitMQ 3.10. What `makeQuorumQueues` does is of no use here: streams are in another book.)
+ */
+async function makeFirstStream(channel: BrokerChannel): Promise<void> {
+  const queue = `${OBJECT}/first.${crypto.randomUUID().slice(0, 8)}`;
+  await channel.ask((raw) =>
+    raw.queueDeclare({ queue, durable: true, arguments: { "x-queue-type": "stream" } })
+  );
+  await delay(FIRST_STREAM_MS);
+  await channel.ask((raw) => raw.queueDelete({ queue }));
 }

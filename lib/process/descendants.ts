@@ -31,12 +31,16 @@ export interface Target {
 /** The variable that marks every descendant of one child, also when its parents are gone. */
 export const MARK = "CONC_MARK";
 
+/**
+ * The variable that marks a process, the leader of a session of its own, that is not to end with those that it descends from: it knows itself when to.
+ */
+export const APART = "CONC_APART";
+
 /** How long an adopted zombie stays at most. */
 const ADOPTION_INTERVAL_MS = 1_000;
 
 const children = new Set<number>();
 const groups = new Set<number>();
-const apart = new Set<number>();
 let adopts: boolean | undefined;
 let listens = false;
 let adoptionTimer: ReturnType<typeof setTimeout> | undefined;
@@ -71,15 +75,13 @@ export function own(pid: number): void {
   if (!adoptsOrphans()) groups.add(pid);
 }
 
-/** Enters a child that Deno started and waits for, and that is not to end with the others: it knows itself when to. */
+/** Enters a child that Deno started and waits for, and that is not to end with the others ({@link APART}). */
 export function ownApart(pid: number): void {
-  apart.add(pid);
   children.add(pid);
 }
 
 /** Takes out a child that Deno has waited for. */
 export function disown(pid: number): void {
-  apart.delete(pid);
   children.delete(pid);
   if (children.size > 0 || !listens) return;
   expectNoChild();
@@ -110,7 +112,7 @@ export function hasDescendants(): boolean {
   return adoptsOrphans() ? mayHaveChildren() : groups.size > 0;
 }
 
-/** All living descendants of this process. */
+/** All living descendants of this process, but for those that are apart. */
 export function allDescendants(): Target[] {
   if (!adoptsOrphans()) return livingGroups([...groups]);
   if (!mayHaveChildren()) return [];
@@ -160,7 +162,7 @@ function below(processes: readonly ProcessEntry[], roots: ReadonlySet<number>): 
   const pending = [...roots];
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
     for (const entry of childrenOf.get(pid) ?? []) {
-      if (apart.has(entry.pid)) continue;
+      if (isApart(entry)) continue;
       pending.push(entry.pid);
       if (lives(entry)) found.push(targetOf(entry));
     }
@@ -171,6 +173,10 @@ function below(processes: readonly ProcessEntry[], roots: ReadonlySet<number>): 
 /** Whether a process is no zombie. */
 export function lives(entry: ProcessEntry): boolean {
   return entry.state !== "Z" && entry.state !== "X";
+}
+
+function isApart({ pid, sid }: ProcessEntry): boolean {
+  return pid === sid && readEnvironment(pid).includes(`${APART}=1`);
 }
 
 function carries(entry: ProcessEntry, variable: string): boolean {

@@ -119,6 +119,18 @@ export function lockFile(path: string): number | "held" | undefined {
   return "held";
 }
 
+/**
+ * Closes what this process inherited besides stdin, stdout and stderr. It was not to be closed when this program was executed, as everything is
+ * that the runtime opened since (open(2), O_CLOEXEC).
+ */
+export function closeInherited(): void {
+  const library = open();
+  if (library === null) return;
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    if (Number(name) > 2 && !closesOnExec(name)) library.symbols.close(Number(name));
+  }
+}
+
 /** Closes what {@link lockFile} opened. */
 export function unlockFile(fd: number): void {
   open()?.symbols.close(fd);
@@ -135,6 +147,16 @@ export function isReaderGone(fd: number): boolean {
   entry.setInt32(0, fd, true);
   open()?.symbols.poll(entry, 1n, 0);
   return (entry.getInt16(6, true) & POLLERR) !== 0;
+}
+
+/** Whether a descriptor of ours is closed on exec; true of one that is gone (proc(5), fdinfo). */
+function closesOnExec(fd: string): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`))?.[1] ?? "0";
+    return (parseInt(flags, 8) & O_CLOEXEC) !== 0;
+  } catch {
+    return true;
+  }
 }
 
 function usageOf(who: number): KernelUsage | undefined {

@@ -4,14 +4,21 @@
  * @module
  */
 
-import { assert, assertEquals, assertLess, assertLessOrEqual, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertLess,
+  assertLessOrEqual,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { ClusterEvent } from "../../lib/cluster/event.ts";
 import type { ClusterLease } from "../../lib/cluster/lease.ts";
 import { ClusterLock } from "../../lib/cluster/lock.ts";
 import { ClusterSemaphore } from "../../lib/cluster/semaphore.ts";
 import { ClusterStore, objectName } from "../../lib/cluster/store.ts";
-import { BrokenLeaseError } from "../../lib/errors.ts";
+import { BrokenLeaseError, SystemError } from "../../lib/errors.ts";
 import { eventually, follow, pause, reaching } from "../conformance/waits.ts";
 import { brokerFaultTest, brokerTest, control, Link, uniqueName, withStore } from "./broker.ts";
 
@@ -261,5 +268,27 @@ brokerFaultTest(
       assertEquals(waiting.state, "waiting");
       await waited.set("now");
       assertEquals((await waiting.promise).data, "now");
+    }),
+);
+
+brokerFaultTest(
+  "a broker that is killed in the moment in which it is used first can be used again",
+  (url) =>
+    withStore(url, async (store) => {
+      // As if it had just been installed.
+      for (const step of ["stop_app", "reset", "start_app"]) await control("ctl", step);
+      const acquiring = ClusterLock.named(store, uniqueName()).acquire();
+      await withStore(url, (other) =>
+        eventually(async () => {
+          const channel = await (await other.connection()).channel("who makes the first stream");
+          const looking = channel.ask((raw) =>
+            raw.queueDeclare({ queue: "conc.names/maker", passive: true })
+          );
+          await assertRejects(() => looking, SystemError, "another connection has it");
+        }));
+      await control("kill");
+      await control("start");
+      (await acquiring).release();
+      assertEquals((await (await ClusterLock.open(store, uniqueName())).acquire()).fence > 0, true);
     }),
 );

@@ -167,6 +167,49 @@ brokerTest(
 );
 
 brokerTest(
+  "a keeper that is stopped does not keep conc: a signal ends its wait, the end of its job ends it",
+  (url) =>
+    scene("lock", ({ cwd, name, run }) =>
+      withStore(url, async (store) => {
+        const lock = await ClusterLock.open(store, name);
+        const lease = await lock.acquire();
+        const waiting = run(url, JOB);
+        await reaching(lock, { waiting: 1 });
+        Deno.kill(keepers(name)[0]!, "SIGSTOP");
+        waiting.kill("SIGTERM");
+        assertEquals((await waiting.result()).code, 143);
+        await reaching(lock, { waiting: 0 });
+        lease.release();
+        const running = run(url, JOB);
+        const pid = await pidIn(cwd);
+        Deno.kill(keepers(name)[0]!, "SIGSTOP");
+        Deno.kill(pid, "SIGTERM");
+        const { code, stderr } = await running.result();
+        assertEquals([code, stderr, keepers(name)], [143, "", []]);
+        (await lock.acquire({ timeoutMs: 10_000 })).release();
+      })),
+);
+
+brokerTest("a keeper ends the job of a conc that is stopped and hears of no loss", async (url) => {
+  await using link = new Link(url, "?heartbeat=1");
+  await scene("lock", ({ cwd, name, run }) =>
+    withStore(url, async (store) => {
+      const running = run(link.url, JOB);
+      const pid = await pidIn(cwd);
+      const lock = await ClusterLock.open(store, name);
+      const next = lock.acquire();
+      await reaching(lock, { waiting: 1 });
+      running.kill("SIGSTOP");
+      link.cut();
+      (await next).release();
+      assertEquals(lives(pid), false);
+      running.kill("SIGCONT");
+      assertEquals((await running.result()).code > 0, true);
+      await kept(name, 0);
+    }));
+});
+
+brokerTest(
   "a conc that is stopped with its job loses nothing",
   (url) =>
     scene("lock", ({ cwd, name, run }) =>
@@ -262,10 +305,9 @@ brokerTest(
             const ended = running.result();
             const over = new AbortController();
             void ended.then(() => over.abort());
-            await delay(50 + random() * 850, { signal: over.signal }).then(
-              () => running.kill("SIGKILL"),
-              () => {},
-            );
+            // It may have ended before.
+            const killing = delay(50 + random() * 850, { signal: over.signal });
+            await killing.then(() => running.kill("SIGKILL")).catch(() => {});
             await ended;
           }
         };

@@ -69,6 +69,30 @@ brokerTest(
 );
 
 brokerTest(
+  "sem acquire within what conc runs: permits outlast it, and hold nothing else",
+  (url) =>
+    inDirectory(async (cwd) => {
+      const [outer, pooled, locked, lock] = Array.from({ length: 4 }, uniqueName);
+      const script = `export CONC_STORE='${url}'
+      conc pool sh -c 'conc sem acquire ${pooled} --ttl 1h; true' ::: 1 > pooled
+      conc sem run ${pooled} --no-wait true; echo "pool: $?"
+      conc lock run ${outer} sh -c 'conc sem acquire ${locked} --ttl 1h > locked'
+      conc sem run ${locked} --no-wait true; echo "lock: $?"
+      conc lock run ${lock} sh -c 'conc sem acquire ${locked}2 --ttl 1h > locked2; kill -9 $PPID'
+      conc lock run ${lock} --timeout 9s true; echo "lock around: $?"
+      exec 9> file; flock 9; conc sem acquire ${locked}3 --ttl 1h > locked3; exec 9>&-
+      flock -n file true; echo "flock: $?"
+      conc sem release ${pooled} $(cat pooled) && conc sem release ${locked} $(cat locked) &&
+        conc sem release ${locked}2 $(cat locked2) && conc sem release ${locked}3 $(cat locked3); echo "released: $?"`;
+      const { stdout } = await shell(script, { cwd });
+      assertEquals(
+        stdout.trim().split("\n"),
+        ["pool: 75", "lock: 75", "lock around: 0", "flock: 0", "released: 0"],
+      );
+    }),
+);
+
+brokerTest(
   "sem acquire --ttl at a broker holds permits for a time, whoever lives",
   (url) =>
     withSemaphore(url, async (semaphore, name) => {
