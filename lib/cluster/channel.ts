@@ -47,6 +47,7 @@ export class BrokerChannel {
   readonly raw: Channel;
   readonly #options: ChannelOptions;
   readonly #lost = new AbortController();
+  readonly #over = new AbortController();
   readonly #returned = new Set<string>();
   #cause: unknown;
   #silence: UnavailableError | undefined;
@@ -70,6 +71,11 @@ export class BrokerChannel {
    */
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  /** Aborted when it is lost, after {@link lost}, or closed. */
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
 
   /** What to throw for an error that a call of {@link raw} rejected with. */
@@ -142,6 +148,7 @@ export class BrokerChannel {
   /** Closes it. What was delivered and not acknowledged goes back. Never throws. Waits for the broker's answer, 2 s at most. */
   close(): Promise<void> {
     const { closed, connectionGone: signal } = this.#options;
+    this.#over.abort();
     return this.#closing ??= deadline(() => this.raw.close(), CLOSE_LIMIT_MS, { signal }).catch(() => {})
       .finally(closed);
   }
@@ -167,6 +174,7 @@ export class BrokerChannel {
     queueMicrotask(() => {
       if (connectionLost.aborted) this.#lost.abort(connectionLost.reason);
       else this.#lost.abort(this.failure(this.#cause ?? new SystemError("the broker closed the channel")));
+      this.#over.abort();
     });
   }
 }

@@ -26,7 +26,7 @@ export interface LeaseOptions {
   renewMs: number;
   /** Gives everything back, over the channel. */
   giveBack: () => void;
-  /** Called once, when it is not held any more, by release or by loss. */
+  /** Called once, when it is not held any more: by release, by loss, or by the end of the connection. */
   ended: () => void;
 }
 
@@ -41,7 +41,7 @@ export class ClusterLease implements JobLease {
   readonly fence: number;
   readonly #options: LeaseOptions;
   readonly #timer: Timer;
-  readonly #lose = () => this.#end();
+  readonly #stop = () => this.#end();
   #held = true;
   #returned: Promise<void> = Promise.resolve();
 
@@ -49,8 +49,9 @@ export class ClusterLease implements JobLease {
     this.#options = options;
     this.fence = options.fence;
     this.#timer = new Timer(options.renewMs, () => void this.#renew());
-    if (this.lost.aborted) this.#end();
-    else this.lost.addEventListener("abort", this.#lose, { once: true });
+    const { over } = options.channel;
+    if (over.aborted) this.#end();
+    else over.addEventListener("abort", this.#stop, { once: true });
   }
 
   get token(): string {
@@ -87,6 +88,8 @@ export class ClusterLease implements JobLease {
       throw new BrokenLeaseError(`cannot release a lease as it is not held any more: ${message}`);
     }
     const { channel, giveBack } = this.#options;
+    // With the connection it went back.
+    if (channel.over.aborted) return;
     giveBack();
     this.#end();
     this.#returned = channel.close();
@@ -108,7 +111,7 @@ export class ClusterLease implements JobLease {
 
   #end(): void {
     this.#timer.cancel();
-    this.lost.removeEventListener("abort", this.#lose);
+    this.#options.channel.over.removeEventListener("abort", this.#stop);
     this.#options.ended();
   }
 

@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { ClusterLock } from "../../lib/cluster/lock.ts";
 import { ClusterStore, objectName } from "../../lib/cluster/store.ts";
-import { ClosedError, SystemError, TimeoutError } from "../../lib/errors.ts";
+import { ClosedError, NotHeldError, SystemError, TimeoutError } from "../../lib/errors.ts";
 import { brokerFaultTest, brokerTest, control, Link, uniqueName, withStore } from "./broker.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -148,6 +149,22 @@ brokerTest("ClusterStore.close() sends what was acknowledged before it", async (
     assertEquals(await channel.ask((raw) => raw.queueDelete({ queue })), { messageCount: 0 });
   });
 });
+
+brokerTest(
+  "ClusterStore.close() gives back what is held, and leaves no timer of it",
+  (url) =>
+    withStore(url, async (near) => {
+      const name = uniqueName();
+      const store = await ClusterStore.open(url);
+      const lease = await (await ClusterLock.open(store, name)).acquire();
+      await store.close();
+      const lock = await ClusterLock.open(near, name);
+      (await lock.acquire()).release();
+      lease.release();
+      assertEquals(lease.lost.aborted, false);
+      assertThrows(() => lease.release(), NotHeldError);
+    }),
+);
 
 brokerFaultTest(
   "ClusterStore.connection() connects again to a broker that was killed",
