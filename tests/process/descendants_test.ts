@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { adoptsOrphans, allDescendants, reapAdopted } from "../../lib/process/descendants.ts";
+import { adoptsOrphans, allDescendants, APART, reapAdopted } from "../../lib/process/descendants.ts";
 import { readProcess } from "../../lib/process/proc.ts";
 import { spawn } from "../../lib/process/spawn.ts";
 import { eventually, lives } from "../cli/conc.ts";
+import { Sleeper } from "../host/stores.ts";
 
 adoptsOrphans();
 
@@ -27,6 +28,26 @@ Deno.test({
     assert(!allDescendants().some((target) => target.pid === pid));
     reapAdopted();
     assertEquals(readProcess(pid), undefined);
+  },
+});
+
+Deno.test({
+  name: "allDescendants() leaves out who is apart: who says so, and leads a session",
+  ignore,
+  async fn() {
+    const [apart, inherited] = [await orphan(`${APART}=1 exec sleep 300`), await orphan("exec sleep 300")];
+    await using marked = new Sleeper({ [APART]: "1" });
+    await eventually(
+      "they are ours",
+      () => [apart, inherited].every((pid) => readProcess(pid)?.ppid === Deno.pid) || undefined,
+    );
+    const found = allDescendants().map(({ pid }) => pid);
+    assertEquals([apart, inherited, marked.pid].map((pid) => found.includes(pid)), [false, true, true]);
+    for (const pid of [apart, inherited]) Deno.kill(pid, "SIGKILL");
+    await eventually("they are gone", () => {
+      reapAdopted();
+      return [apart, inherited].every((pid) => readProcess(pid) === undefined);
+    });
   },
 });
 
