@@ -38,7 +38,7 @@ export type { ClusterLoan } from "./lib/cluster/loan.ts";
 export * from "./lib/cluster/lock.ts";
 export * from "./lib/cluster/queue.ts";
 export * from "./lib/cluster/semaphore.ts";
-export { ClusterStore } from "./lib/cluster/store.ts";
+export { ClusterStore, type ClusterStoreOptions } from "./lib/cluster/store.ts";
 export * from "./lib/errors.ts";
 export * from "./lib/host/event.ts";
 export type { HostLease } from "./lib/host/leases.ts";

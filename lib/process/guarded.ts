@@ -35,11 +35,14 @@ export function jobLives({ token, first }: GuardedJob): boolean {
 
 /** The living processes of a job. Where nobody can tell who carries what, only the first. */
 export function processesOf({ token, first }: GuardedJob): Target[] {
-  const isFirst = (pid: number) => first?.pid === pid && livesAs(first);
-  const found = listProcesses().filter((entry) =>
-    lives(entry) && (isFirst(entry.pid) || carries(entry.pid, token))
-  );
-  return found.map(targetOf);
+  const living = first !== undefined && livesAs(first) ? first.pid : undefined;
+  if (Deno.build.os !== "linux") {
+    if (living === undefined) return [];
+    return [{ key: String(living), pid: living, pgid: living, stopped: false, killId: living }];
+  }
+  return listProcesses().filter((entry) =>
+    lives(entry) && (entry.pid === living || carries(entry.pid, token))
+  ).map(targetOf);
 }
 
 function carries(pid: number, token: string): boolean {
