@@ -169,7 +169,11 @@ async function untilOver(
   const tell = () => void principal.say({ type: "lost", message: (lost!.reason as Error).message });
   lost!.addEventListener("abort", tell, { once: true });
   if (lost!.aborted) tell();
-  const signs = setInterval(() => void principal.say({ type: "alive" }), graceMs);
+  // A command that is stopped hears none: what it does not hear does not pile up.
+  let saying: Promise<void> | undefined;
+  const signs = setInterval(() => {
+    saying ??= principal.say({ type: "alive" }).finally(() => saying = undefined);
+  }, graceMs);
   try {
     await untilNobody(principal, { lease, flags });
   } finally {
