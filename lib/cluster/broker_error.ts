@@ -141,12 +141,15 @@ function connectProblem(error: unknown, { user, vhost, tls }: BrokerAddress): st
 
 function codeOf(error: unknown): string {
   if (!(error instanceof Error && "code" in error)) return "";
-  // What a broker says of a queue that is there, but whose node has just started, or is down.
-  if (error.code === "NOT_FOUND" && /is down or inaccessible|stopped by supervisor/.test(error.message)) {
-    return "UNAVAILABLE";
-  }
-  return String(error.code);
+  const said = NOT_UP[String(error.code)];
+  return said?.test(error.message) ? "UNAVAILABLE" : String(error.code);
 }
+
+/** What a broker says of a queue or a stream that is there, but whose node has just started, or is down. */
+const NOT_UP: Readonly<Record<string, RegExp>> = {
+  NOT_FOUND: /is down or inaccessible|stopped by supervisor/,
+  PRECONDITION_FAILED: /does not have a (running )?replica on the local node/,
+};
 
 /** A code with many meanings: a queue is declared with other properties, what was delivered is settled twice, or not in time. */
 function preconditionProblem(error: unknown): string {

@@ -110,6 +110,11 @@ export class ClusterStore implements AsyncDisposable {
     return await deadline((signal) => this.#again(signal), timeoutMs, { signal: either.signal });
   }
 
+  /** Tells people what somebody waits for, if somebody wants to know. */
+  tell(text: string): void {
+    this.#onHeldUp(text);
+  }
+
   /** Whether there is a connection that stands. */
   get isConnected(): boolean {
     return this.#connection?.isOpen ?? false;

@@ -16,6 +16,8 @@ import type { ClusterStore } from "./store.ts";
 
 /** From one attempt to the next at what the broker has not got up yet. */
 const RETRY_MS = 200;
+/** For how long the broker may not have got something up before people are told. */
+const UNAVAILABLE_MS = 5_000;
 /** How long a command that wants an answer now tries, unless it has less time. */
 const ANSWER_LIMIT_MS = 10_000;
 /** How long an attempt that was told to end has to leave nothing behind, before it is left to itself: a broker that is silent may keep it for long. */
@@ -85,6 +87,8 @@ export async function waitAcross<T>(
   using _timer = timeoutMs === Infinity
     ? undefined
     : new Timer(timeoutMs, () => end.abort(timedOut(timeoutMs, store)));
+  let unavailableMs: number | undefined;
+  let isTold = false;
   try {
     for (;;) {
       const connection = await store.connection({ signal: end.signal });
@@ -94,6 +98,11 @@ export async function waitAcross<T>(
         end.signal.throwIfAborted();
         if (connection.lost.aborted) continue;
         if (!(error instanceof UnavailableError)) throw error;
+        unavailableMs ??= performance.now();
+        if (!isTold && performance.now() - unavailableMs > UNAVAILABLE_MS) {
+          isTold = true;
+          store.tell(`${error.message}: waiting for it`);
+        }
       }
       await delay(RETRY_MS, { signal: end.signal });
     }
@@ -129,13 +138,12 @@ async function unlessLate<T>(
  * @param store Where it was waited, if it may be that the broker could not be used.
  */
 export function timedOut(timeoutMs: number, store?: ClusterStore): TimeoutError {
-  const limit = formatDuration(timeoutMs);
   if (store === undefined || store.isConnected && !store.isBlocked) {
-    return new TimeoutError(`took longer than ${limit}`);
+    return new TimeoutError(`took longer than ${formatDuration(timeoutMs)}`);
   }
-  const { hostAndPort } = store.address;
+  // Of the time that somebody gave us some may have been used before.
   return new HeldUpError(
-    `timed out after ${limit}: cannot use the broker at ${hostAndPort}: ${trouble(store, timeoutMs)}`,
+    `timed out as the broker at ${store.address.hostAndPort} cannot be used: ${trouble(store, timeoutMs)}`,
   );
 }
 
