@@ -81,6 +81,8 @@ export async function runHolding<F extends HoldingFlags & CommonFlags>(
 ): Promise<number> {
   if (flags.keeper) return await (await import("./run_keeper.ts")).keep(context, guard);
   const command = wrappedCommand(typed, flags.shell);
+  // What makes no sense is said whatever becomes of the store.
+  waitLimit(flags);
   const broker = brokerUrl(context, flags);
   using interrupts = new Interrupts();
   const order = { flags: { ...flags, ...(broker && { store: broker }) }, name, text: command.text };

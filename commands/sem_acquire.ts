@@ -18,7 +18,7 @@ import { KEEPER_FLAGS, type KeeperFlags } from "./keeper_flags.ts";
 import { openReach } from "./reach.ts";
 import { PERMIT_ALIASES, PERMIT_FLAGS } from "./sem_flags.ts";
 import { acquiredText, type AcquireFlags, acquirePermits, type HeldFor } from "./sem_lending.ts";
-import { brokerUrl, STORE_FLAGS, WAIT_FLAGS } from "./store_flags.ts";
+import { brokerUrl, STORE_FLAGS, WAIT_FLAGS, waitLimit } from "./store_flags.ts";
 
 type Flags = AcquireFlags & KeeperFlags;
 
@@ -75,6 +75,7 @@ async function runAcquire(
   const name = parseName(word);
   if (flags.keeper) return await (await import("./sem_keeper.ts")).keep(context, name);
   const heldFor = heldForOf(flags);
+  waitLimit(flags);
   const broker = brokerUrl(context, flags);
   using interrupts = new Interrupts();
   const signal = interrupts.first;

@@ -7,6 +7,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ClusterStore } from "../../lib/cluster/store.ts";
 import { SystemError } from "../../lib/errors.ts";
+import { conc } from "../cli/conc.ts";
 
 /** Connects to a program that says something, and expects an error that says this of it. */
 async function refuses(
@@ -91,3 +92,22 @@ Deno.test("ClusterStore.open() says so if the file of authorities is of no use",
   await assertRejects(open("/nowhere.pem"), SystemError, "cannot read /nowhere.pem");
   await assertRejects(open("/dev/null"), SystemError, "no certificate");
 });
+
+for (const words of [["lock", "run", "a", "true"], ["sem", "run", "a", "true"], ["sem", "acquire", "a"]]) {
+  Deno.test(`conc ${words.join(" ")}: flags that contradict each other are refused though there is no broker`, async () => {
+    const { code, stderr } = await conc([
+      words[0]!,
+      words[1]!,
+      "--no-wait",
+      "--timeout",
+      "1s",
+      ...words.slice(2),
+    ], {
+      env: { CONC_STORE: "amqp://127.0.0.1:1" },
+    });
+    assertEquals([code, stderr], [
+      2,
+      "conc: --no-wait and --timeout contradict each other: leave out one\n",
+    ]);
+  });
+}
